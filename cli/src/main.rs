@@ -1,0 +1,2 @@
+//! Reconciliation Platform.
+fn main() {}
