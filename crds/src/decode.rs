@@ -42,7 +42,10 @@ impl fmt::Display for SpecError {
 /// `ReconciliationJob` start with `spec.`.
 pub fn spec_from_yaml(text: &str) -> Result<MatchingSpec, Vec<SpecError>> {
     let value: Value = serde_yaml::from_str(text).map_err(|error| {
-        vec![SpecError { path: String::new(), message: format!("this is not YAML: {error}") }]
+        vec![SpecError {
+            path: String::new(),
+            message: format!("this is not YAML: {error}"),
+        }]
     })?;
     match value.get("kind").and_then(Value::as_str) {
         None => spec_from_value(&value),
@@ -77,7 +80,10 @@ struct Errors(Vec<SpecError>);
 
 impl Errors {
     fn add(&mut self, path: &str, message: impl Into<String>) {
-        self.0.push(SpecError { path: path.into(), message: message.into() });
+        self.0.push(SpecError {
+            path: path.into(),
+            message: message.into(),
+        });
     }
 
     fn into_result<T>(self, decoded: Option<T>) -> Result<T, Vec<SpecError>> {
@@ -105,11 +111,19 @@ impl<'v> Fields<'v> {
             errors.add(path, format!("must be a mapping, not {}", kind_of(value)));
             return None;
         };
-        Some(Self { map: entries(map), known: Vec::new(), path: path.into() })
+        Some(Self {
+            map: entries(map),
+            known: Vec::new(),
+            path: path.into(),
+        })
     }
 
     fn at(&self, name: &str) -> String {
-        if self.path.is_empty() { name.into() } else { format!("{}.{name}", self.path) }
+        if self.path.is_empty() {
+            name.into()
+        } else {
+            format!("{}.{name}", self.path)
+        }
     }
 
     /// Takes the raw value; an explicit null counts as absent, as in Kubernetes.
@@ -153,14 +167,19 @@ impl<'v> Fields<'v> {
         for name in self.map.keys() {
             errors.add(
                 &self.at(name),
-                format!("is not a field here; the fields are {}", self.known.join(", ")),
+                format!(
+                    "is not a field here; the fields are {}",
+                    self.known.join(", ")
+                ),
             );
         }
     }
 }
 
 fn entries(map: &Map<String, Value>) -> BTreeMap<&str, &Value> {
-    map.iter().map(|(key, value)| (key.as_str(), value)).collect()
+    map.iter()
+        .map(|(key, value)| (key.as_str(), value))
+        .collect()
 }
 
 fn kind_of(value: &Value) -> &'static str {
@@ -188,7 +207,10 @@ fn leaf<T: DeserializeOwned>(value: &Value, path: &str, errors: &mut Errors) -> 
 fn text(max: usize) -> impl Fn(&Value, &str, &mut Errors) -> Option<String> {
     move |value, path, errors| {
         let Value::String(text) = value else {
-            errors.add(path, format!("must be a text, not {}; put it in quotes", kind_of(value)));
+            errors.add(
+                path,
+                format!("must be a text, not {}; put it in quotes", kind_of(value)),
+            );
             return None;
         };
         if text.is_empty() || text.chars().count() > max {
@@ -201,23 +223,26 @@ fn text(max: usize) -> impl Fn(&Value, &str, &mut Errors) -> Option<String> {
 
 fn bound(value: &Value, path: &str, errors: &mut Errors) -> Option<Bound> {
     if let Value::Number(number) = value {
-        errors.add(path, format!("must be a text, so that it stays exact: write \"{number}\""));
+        errors.add(
+            path,
+            format!("must be a text, so that it stays exact: write \"{number}\""),
+        );
         return None;
     }
     leaf(value, path, errors)
 }
 
-fn number(
-    minimum: f64,
-    maximum: f64,
-) -> impl Fn(&Value, &str, &mut Errors) -> Option<f64> {
+fn number(minimum: f64, maximum: f64) -> impl Fn(&Value, &str, &mut Errors) -> Option<f64> {
     move |value, path, errors| {
         let Some(number) = value.as_f64() else {
             errors.add(path, format!("must be a number, not {}", kind_of(value)));
             return None;
         };
         if !(minimum..=maximum).contains(&number) {
-            errors.add(path, format!("must be between {minimum} and {maximum}, not {number}"));
+            errors.add(
+                path,
+                format!("must be between {minimum} and {maximum}, not {number}"),
+            );
             return None;
         }
         Some(number)
@@ -228,7 +253,10 @@ fn count(minimum: u64, maximum: u64) -> impl Fn(&Value, &str, &mut Errors) -> Op
     move |value, path, errors| match value.as_u64() {
         Some(number) if (minimum..=maximum).contains(&number) => Some(number),
         _ => {
-            errors.add(path, format!("must be a whole number from {minimum} to {maximum}"));
+            errors.add(
+                path,
+                format!("must be a whole number from {minimum} to {maximum}"),
+            );
             None
         }
     }
@@ -245,7 +273,10 @@ fn list<T>(
             return None;
         };
         if values.len() < min || values.len() > max {
-            errors.add(path, format!("must have {min} to {max} entries, not {}", values.len()));
+            errors.add(
+                path,
+                format!("must have {min} to {max} entries, not {}", values.len()),
+            );
         }
         let decoded: Vec<Option<T>> = values
             .iter()
@@ -292,8 +323,15 @@ fn decode_spec(
 /// Names are compared before the passes are decoded, so that a pass with another mistake counts.
 fn unique_pass_names(passes: Option<&Value>, path: &str, errors: &mut Errors) {
     let mut first: BTreeMap<&str, usize> = BTreeMap::new();
-    for (index, pass) in passes.and_then(Value::as_array).into_iter().flatten().enumerate() {
-        let Some(name) = pass.get("name").and_then(Value::as_str) else { continue };
+    for (index, pass) in passes
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .enumerate()
+    {
+        let Some(name) = pass.get("name").and_then(Value::as_str) else {
+            continue;
+        };
         match first.get(name) {
             Some(earlier) => errors.add(
                 &format!("{path}[{index}].name"),
@@ -351,9 +389,16 @@ fn source(value: &Value, path: &str, errors: &mut Errors) -> Option<Source> {
     let config_map = fields.optional("configMap", errors, config_map_source);
     fields.finish(errors);
     if given != 1 {
-        errors.add(path, format!("exactly one of uri, upload and configMap must be set, not {given}"));
+        errors.add(
+            path,
+            format!("exactly one of uri, upload and configMap must be set, not {given}"),
+        );
     }
-    Some(Source { uri: uri?, upload: upload?, config_map: config_map? })
+    Some(Source {
+        uri: uri?,
+        upload: upload?,
+        config_map: config_map?,
+    })
 }
 
 fn upload_source(value: &Value, path: &str, errors: &mut Errors) -> Option<UploadSource> {
@@ -368,7 +413,10 @@ fn config_map_source(value: &Value, path: &str, errors: &mut Errors) -> Option<C
     let name = fields.required("name", errors, text(253));
     let key = fields.required("key", errors, text(253));
     fields.finish(errors);
-    Some(ConfigMapSource { name: name?, key: key? })
+    Some(ConfigMapSource {
+        name: name?,
+        key: key?,
+    })
 }
 
 fn options(value: &Value, path: &str, errors: &mut Errors) -> Option<ReadOptions> {
@@ -383,7 +431,11 @@ fn options(value: &Value, path: &str, errors: &mut Errors) -> Option<ReadOptions
     let header = fields.optional("header", errors, leaf);
     let null_values = fields.optional("nullValues", errors, list(0, 64, leaf));
     fields.finish(errors);
-    Some(ReadOptions { delimiter: delimiter?, header: header?, null_values: null_values? })
+    Some(ReadOptions {
+        delimiter: delimiter?,
+        header: header?,
+        null_values: null_values?,
+    })
 }
 
 fn column(value: &Value, path: &str, errors: &mut Errors) -> Option<Column> {
@@ -399,7 +451,12 @@ fn column(value: &Value, path: &str, errors: &mut Errors) -> Option<Column> {
         errors.add(&format_path, "needs type: date");
     }
     fields.finish(errors);
-    Some(Column { name: name?, from: from?, data_type: data_type?, format: format? })
+    Some(Column {
+        name: name?,
+        from: from?,
+        data_type: data_type?,
+        format: format?,
+    })
 }
 
 fn normalize(value: &Value, path: &str, errors: &mut Errors) -> Option<Normalize> {
@@ -407,7 +464,10 @@ fn normalize(value: &Value, path: &str, errors: &mut Errors) -> Option<Normalize
     let column = fields.required("column", errors, text(253));
     let steps = fields.required("steps", errors, list(1, 16, leaf::<NormalizeStep>));
     fields.finish(errors);
-    Some(Normalize { column: column?, steps: steps? })
+    Some(Normalize {
+        column: column?,
+        steps: steps?,
+    })
 }
 
 fn pass(value: &Value, path: &str, errors: &mut Errors) -> Option<Pass> {
@@ -428,11 +488,18 @@ fn pass(value: &Value, path: &str, errors: &mut Errors) -> Option<Pass> {
         match (score.unwrap_or_default(), accept, review) {
             (Score::All, None, None) | (Score::Weighted, Some(_), None) => {}
             (Score::All, accept, _) => errors.add(
-                if accept.is_some() { &accept_path } else { &review_path },
+                if accept.is_some() {
+                    &accept_path
+                } else {
+                    &review_path
+                },
                 "needs score: weighted; under score all every comparison holds or the pair is none",
             ),
             (Score::Weighted, None, _) => {
-                errors.add(&accept_path, "is required by score: weighted, a number from 0 to 1");
+                errors.add(
+                    &accept_path,
+                    "is required by score: weighted, a number from 0 to 1",
+                );
             }
             (Score::Weighted, Some(accept), Some(review)) if review > accept => {
                 errors.add(&review_path, format!("must not be above accept ({accept})"));
@@ -441,7 +508,9 @@ fn pass(value: &Value, path: &str, errors: &mut Errors) -> Option<Pass> {
         }
     }
     if let (Some(None), Some(compare)) = (&block, &compare)
-        && !compare.iter().any(|comparison| blocks_by_itself(comparison, score.flatten()))
+        && !compare
+            .iter()
+            .any(|comparison| blocks_by_itself(comparison, score.flatten()))
     {
         errors.add(
             &block_path,
@@ -463,7 +532,9 @@ fn pass(value: &Value, path: &str, errors: &mut Errors) -> Option<Pass> {
 /// Whether a pair can only match where this comparison's values are equal, so that they block.
 fn blocks_by_itself(comparison: &Comparison, score: Option<Score>) -> bool {
     let must_hold = comparison.required || score.unwrap_or_default() == Score::All;
-    comparison.exact.is_some() && must_hold && comparison.nulls.unwrap_or_default() == Default::default()
+    comparison.exact.is_some()
+        && must_hold
+        && comparison.nulls.unwrap_or_default() == Default::default()
 }
 
 fn comparison(value: &Value, path: &str, errors: &mut Errors) -> Option<Comparison> {
@@ -475,7 +546,10 @@ fn comparison(value: &Value, path: &str, errors: &mut Errors) -> Option<Comparis
             .count()
     };
     let methods = present(&fields, &["exact", "number", "date", "text"]);
-    let sides = (present(&fields, &["column"]), present(&fields, &["left", "right"]));
+    let sides = (
+        present(&fields, &["column"]),
+        present(&fields, &["left", "right"]),
+    );
     let column = fields.optional("column", errors, text(253));
     let left = fields.optional("left", errors, text(253));
     let right = fields.optional("right", errors, text(253));
@@ -486,16 +560,25 @@ fn comparison(value: &Value, path: &str, errors: &mut Errors) -> Option<Comparis
     let weight_path = fields.at("weight");
     let weight = fields.optional("weight", errors, number(0.0, 1e6));
     if weight == Some(Some(0.0)) {
-        errors.add(&weight_path, "must be over 0; leave the comparison out instead");
+        errors.add(
+            &weight_path,
+            "must be over 0; leave the comparison out instead",
+        );
     }
     let required = fields.optional("required", errors, leaf);
     let nulls = fields.optional("nulls", errors, leaf);
     fields.finish(errors);
     if methods != 1 {
-        errors.add(path, format!("exactly one of exact, number, date and text must be set, not {methods}"));
+        errors.add(
+            path,
+            format!("exactly one of exact, number, date and text must be set, not {methods}"),
+        );
     }
     if sides != (1, 0) && sides != (0, 2) {
-        errors.add(path, "set column, or both left and right where the names differ");
+        errors.add(
+            path,
+            "set column, or both left and right where the names differ",
+        );
     }
     Some(Comparison {
         column: column?,
@@ -528,7 +611,11 @@ fn number_bound(value: &Value, path: &str, errors: &mut Errors) -> Option<Number
     if (&abs, &percent) == (&Some(None), &Some(None)) {
         errors.add(path, "set abs, percent or both, such as abs: \"0.05\"");
     }
-    Some(NumberBound { abs: abs?, percent: percent?, base: base? })
+    Some(NumberBound {
+        abs: abs?,
+        percent: percent?,
+        base: base?,
+    })
 }
 
 fn date_window(value: &Value, path: &str, errors: &mut Errors) -> Option<DateWindow> {
@@ -543,7 +630,10 @@ fn date_window(value: &Value, path: &str, errors: &mut Errors) -> Option<DateWin
     let min_days = fields.required("minDays", errors, days);
     let max_days = fields.required("maxDays", errors, days);
     fields.finish(errors);
-    let window = DateWindow { min_days: min_days?, max_days: max_days? };
+    let window = DateWindow {
+        min_days: min_days?,
+        max_days: max_days?,
+    };
     if window.min_days > window.max_days {
         errors.add(path, "minDays must not be above maxDays");
     }
@@ -555,7 +645,10 @@ fn text_similarity(value: &Value, path: &str, errors: &mut Errors) -> Option<Tex
     let method = fields.required("method", errors, leaf);
     let at_least = fields.required("atLeast", errors, number(0.0, 1.0));
     fields.finish(errors);
-    Some(TextSimilarity { method: method?, at_least: at_least? })
+    Some(TextSimilarity {
+        method: method?,
+        at_least: at_least?,
+    })
 }
 
 fn duplicates(value: &Value, path: &str, errors: &mut Errors) -> Option<Duplicates> {
@@ -563,7 +656,10 @@ fn duplicates(value: &Value, path: &str, errors: &mut Errors) -> Option<Duplicat
     let left = fields.optional("left", errors, leaf);
     let right = fields.optional("right", errors, leaf);
     fields.finish(errors);
-    Some(Duplicates { left: left?, right: right? })
+    Some(Duplicates {
+        left: left?,
+        right: right?,
+    })
 }
 
 fn limits(value: &Value, path: &str, errors: &mut Errors) -> Option<Limits> {
@@ -572,7 +668,11 @@ fn limits(value: &Value, path: &str, errors: &mut Errors) -> Option<Limits> {
     let max_edges = fields.optional("maxEdges", errors, count(1, 10_000_000_000));
     let max_rejected = fields.optional("maxRejected", errors, count(0, 1_000_000_000_000));
     fields.finish(errors);
-    Some(Limits { max_pairs: max_pairs?, max_edges: max_edges?, max_rejected: max_rejected? })
+    Some(Limits {
+        max_pairs: max_pairs?,
+        max_edges: max_edges?,
+        max_rejected: max_rejected?,
+    })
 }
 
 fn output(value: &Value, path: &str, errors: &mut Errors) -> Option<Output> {

@@ -19,3 +19,33 @@ pub mod platform;
 pub const GROUP: &str = "reconciliation-platform.dev";
 /// The served version of both custom resources.
 pub const VERSION: &str = "v1alpha1";
+
+/// The generated files: the name of each in `crds/` and its YAML.
+///
+/// # Panics
+/// When a CRD cannot be written as YAML, which a test excludes.
+#[cfg(feature = "kube")]
+#[must_use]
+#[expect(clippy::expect_used, reason = "the types are static; a test runs this")]
+pub fn generated_files() -> Vec<(&'static str, String)> {
+    use kube::CustomResourceExt;
+    let note = "# Generated from the crate `crds` by `make generate`. Do not edit.\n";
+    [
+        (
+            "reconciliationplatforms.yaml",
+            platform::ReconciliationPlatform::crd(),
+        ),
+        ("reconciliationjobs.yaml", job::ReconciliationJob::crd()),
+    ]
+    .into_iter()
+    .map(|(name, crd)| {
+        (
+            name,
+            format!(
+                "{note}{}",
+                serde_yaml::to_string(&crd).expect("a CRD is YAML")
+            ),
+        )
+    })
+    .collect()
+}

@@ -47,7 +47,10 @@ impl MatchingSpec {
     #[must_use]
     pub fn duplicate_policies(&self) -> (DuplicatePolicy, DuplicatePolicy) {
         let duplicates = self.duplicates.clone().unwrap_or_default();
-        (duplicates.left.unwrap_or_default(), duplicates.right.unwrap_or_default())
+        (
+            duplicates.left.unwrap_or_default(),
+            duplicates.right.unwrap_or_default(),
+        )
     }
 
     /// The budgets, with their defaults filled in.
@@ -186,7 +189,11 @@ pub struct Column {
     /// The type: `text`, `integer`, `date` or `decimal(p,s)` with p digits, s of them after the
     /// point (1 ≤ p ≤ 38, 0 ≤ s ≤ p). A value that does not fit makes its row `rejected`.
     #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<String>", regex(pattern = "^(text|integer|date|decimal\\([0-9]+, ?[0-9]+\\))$"), length(max = 32))]
+    #[schemars(
+        with = "Option<String>",
+        regex(pattern = "^(text|integer|date|decimal\\([0-9]+, ?[0-9]+\\))$"),
+        length(max = 32)
+    )]
     pub data_type: Option<ColumnType>,
     /// How a date is written, in strftime notation such as `%d/%m/%Y`; `%Y-%m-%d` when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -218,10 +225,14 @@ impl TryFrom<String> for ColumnType {
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
         let decimal = || {
-            let (precision, scale) =
-                text.strip_prefix("decimal(")?.strip_suffix(')')?.split_once(',')?;
-            let (precision, scale) =
-                (precision.trim().parse::<u8>().ok()?, scale.trim().parse::<u8>().ok()?);
+            let (precision, scale) = text
+                .strip_prefix("decimal(")?
+                .strip_suffix(')')?
+                .split_once(',')?;
+            let (precision, scale) = (
+                precision.trim().parse::<u8>().ok()?,
+                scale.trim().parse::<u8>().ok()?,
+            );
             (1..=38).contains(&precision).then_some(())?;
             (scale <= precision).then_some(Self::Decimal { precision, scale })
         };
@@ -421,8 +432,14 @@ impl Comparison {
     #[must_use]
     pub fn columns(&self) -> (&str, &str) {
         (
-            self.left.as_deref().or(self.column.as_deref()).unwrap_or_default(),
-            self.right.as_deref().or(self.column.as_deref()).unwrap_or_default(),
+            self.left
+                .as_deref()
+                .or(self.column.as_deref())
+                .unwrap_or_default(),
+            self.right
+                .as_deref()
+                .or(self.column.as_deref())
+                .unwrap_or_default(),
         )
     }
 
@@ -475,11 +492,19 @@ pub struct Exact {}
 pub struct NumberBound {
     /// The largest absolute difference, a decimal in quotes such as `"0.05"`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<String>", regex(pattern = "^[0-9]{1,18}(\\.[0-9]{1,18})?$"), length(max = 37))]
+    #[schemars(
+        with = "Option<String>",
+        regex(pattern = "^[0-9]{1,18}(\\.[0-9]{1,18})?$"),
+        length(max = 37)
+    )]
     pub abs: Option<Bound>,
     /// The largest difference in percent of the base, a decimal in quotes such as `"1"`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<String>", regex(pattern = "^[0-9]{1,18}(\\.[0-9]{1,18})?$"), length(max = 37))]
+    #[schemars(
+        with = "Option<String>",
+        regex(pattern = "^[0-9]{1,18}(\\.[0-9]{1,18})?$"),
+        length(max = 37)
+    )]
     pub percent: Option<Bound>,
     /// What `percent` is a share of; `max` when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -542,7 +567,11 @@ impl From<Bound> for String {
         let scale = usize::from(bound.scale);
         let digits = format!("{:0>width$}", bound.digits, width = scale + 1);
         let (whole, fraction) = digits.split_at(digits.len() - scale);
-        if fraction.is_empty() { whole.into() } else { format!("{whole}.{fraction}") }
+        if fraction.is_empty() {
+            whole.into()
+        } else {
+            format!("{whole}.{fraction}")
+        }
     }
 }
 
