@@ -11,8 +11,8 @@ use std::fmt;
 
 use crate::matching::{
     Bound, Column, ColumnType, Comparison, ConfigMapSource, Dataset, DateWindow, Duplicates, Exact,
-    Limits, MatchingSpec, Normalize, NormalizeStep, NumberBound, Output, Pass, ReadOptions, Score,
-    Source, TextSimilarity, UploadSource,
+    Limits, MatchingSpec, Normalize, NormalizeStep, Nulls, NumberBound, Output, Pass, ReadOptions,
+    Score, Source, TextSimilarity, UploadSource,
 };
 
 /// One mistake in a specification.
@@ -139,12 +139,11 @@ impl<'v> Fields<'v> {
         decode: impl FnOnce(&Value, &str, &mut Errors) -> Option<T>,
     ) -> Option<T> {
         let path = self.at(name);
-        match self.take(name) {
-            Some(value) => decode(value, &path, errors),
-            None => {
-                errors.add(&path, "is required");
-                None
-            }
+        if let Some(value) = self.take(name) {
+            decode(value, &path, errors)
+        } else {
+            errors.add(&path, "is required");
+            None
         }
     }
 
@@ -534,7 +533,7 @@ fn blocks_by_itself(comparison: &Comparison, score: Option<Score>) -> bool {
     let must_hold = comparison.required || score.unwrap_or_default() == Score::All;
     comparison.exact.is_some()
         && must_hold
-        && comparison.nulls.unwrap_or_default() == Default::default()
+        && comparison.nulls.unwrap_or_default() == Nulls::default()
 }
 
 fn comparison(value: &Value, path: &str, errors: &mut Errors) -> Option<Comparison> {

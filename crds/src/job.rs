@@ -1,4 +1,8 @@
 //! `ReconciliationJob`: what to compare, by which rules, on which platform.
+#![expect(
+    clippy::duplicated_attributes,
+    reason = "the lint takes the columns of one derive attribute for repeats"
+)]
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::CustomResource;

@@ -1,4 +1,8 @@
 //! `ReconciliationPlatform`: the service that runs jobs.
+#![expect(
+    clippy::duplicated_attributes,
+    reason = "the lint takes the columns of one derive attribute for repeats"
+)]
 
 use std::collections::BTreeMap;
 
