@@ -129,3 +129,38 @@ func parseStat(stat []byte) (state byte, start uint64, err error) {
 	start, err = strconv.ParseUint(string(fields[19]), 10, 64)
 	return fields[0][0], start, err
 }
+
+// HostPIDs maps the pids in the owner's namespace to the host's.
+func HostPIDs(o Owner) (map[int]int, error) {
+	namespace, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/pid", o.PID))
+	if err != nil {
+		return nil, err
+	}
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		return nil, err
+	}
+	pids := map[int]int{}
+	for _, entry := range entries {
+		outer, err := strconv.Atoi(entry.Name())
+		if err != nil {
+			continue
+		}
+		if in, err := os.Readlink(fmt.Sprintf("/proc/%d/ns/pid", outer)); err != nil || in != namespace {
+			continue
+		}
+		status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", outer))
+		if err != nil {
+			continue // It ended meanwhile.
+		}
+		for line := range strings.Lines(string(status)) {
+			if numbers, ok := strings.CutPrefix(line, "NSpid:"); ok {
+				all := strings.Fields(numbers)
+				if inner, err := strconv.Atoi(all[len(all)-1]); err == nil {
+					pids[inner] = outer
+				}
+			}
+		}
+	}
+	return pids, nil
+}

@@ -22,12 +22,12 @@ func WriteConfigs(l cluster.Layout, p cluster.Plan) error {
 		return err
 	}
 	files := map[string][]byte{
-		l.Config("containerd.toml"):        []byte(containerdConfig(l, p)),
-		l.Config("kubelet.yaml"):           asYAML(kubeletConfig(l, p.Network)),
-		l.Config("kube-proxy.yaml"):        asYAML(proxyConfig(l, p.Network)),
-		l.Config("audit-policy.yaml"):      asYAML(auditPolicy()),
-		l.Config("Corefile"):               []byte(corefile(l, p.Network)),
-		l.Config("resolv.conf"):            []byte(resolvConf(p.Network)),
+		l.Config("containerd.toml"):       []byte(containerdConfig(l, p)),
+		l.Config("kubelet.yaml"):          asYAML(kubeletConfig(l, p.Network)),
+		l.Config("kube-proxy.yaml"):       asYAML(proxyConfig(l, p.Network)),
+		l.Config("audit-policy.yaml"):     asYAML(auditPolicy()),
+		l.Config("Corefile"):              []byte(corefile(l, p.Network)),
+		l.Config("resolv.conf"):           []byte(resolvConf(p.Network)),
 		CNIDir(l) + "/10-bridge.conflist": asJSON(cniConfig(p.Network)),
 	}
 	for path, content := range files {

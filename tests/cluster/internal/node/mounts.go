@@ -13,10 +13,10 @@ import (
 // on it. They show inside the cluster as it wants them, by a file over each, so
 // that the machine keeps its own.
 var kernelSettings = map[string]string{
-	"vm/overcommit_memory":    "1",
-	"vm/panic_on_oom":         "0",
-	"kernel/panic":            "10",
-	"kernel/panic_on_oops":    "1",
+	"vm/overcommit_memory":      "1",
+	"vm/panic_on_oom":           "0",
+	"kernel/panic":              "10",
+	"kernel/panic_on_oops":      "1",
 	"kernel/keys/root_maxkeys":  "1000000",
 	"kernel/keys/root_maxbytes": "25000000",
 }

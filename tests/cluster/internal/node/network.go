@@ -135,4 +135,3 @@ func onLink(address netip.Addr, link netip.Prefix) *netlink.Addr {
 func ipNet(p netip.Prefix) *net.IPNet {
 	return &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), 32)}
 }
-
