@@ -1,0 +1,3 @@
+module reconciliation-platform.dev/images/pause
+
+go 1.25
