@@ -1,0 +1,33 @@
+# One line a command. Builds go to a cache outside the checkout; CLUSTER=current uses your own cluster.
+CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/reconciliation-platform
+export CARGO_TARGET_DIR ?= $(CACHE)/target
+
+.DEFAULT_GOAL := help
+.PHONY: help demo demo-clean test lint generate images cluster-up cluster-down
+
+help: ## list the commands
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+demo: ## from nothing to a finished ReconciliationJob on an embedded cluster
+	@scripts/demo
+
+demo-clean: ## remove what the demo made in the cluster
+	@scripts/demo --clean
+
+test: ## format, lints, unit, property, database and end-to-end tests
+	@scripts/test
+
+lint: ## format and clippy, warnings as errors
+	cargo fmt --all --check && cargo clippy --quiet --workspace --all-targets --all-features -- -D warnings
+
+generate: ## write the generated files: CRD YAML and its copy in the chart
+	cargo run --quiet -p crds --features kube --bin crdgen -- crds charts/reconciliation-platform-crds/templates
+
+images: ## build the container images and load them into the test cluster
+	@scripts/images
+
+cluster-up: ## start the test cluster, or return at once when it is up
+	@tests/cluster/testcluster up
+
+cluster-down: ## stop the test cluster and leave nothing behind
+	@tests/cluster/testcluster down
