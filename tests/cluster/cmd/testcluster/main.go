@@ -64,6 +64,9 @@ func run(args []string) error {
 	if current() {
 		return runCurrent(command)
 	}
+	if os.Geteuid() != 0 {
+		return errors.New("a cluster needs root, for namespaces and cgroups: call it again as root")
+	}
 	switch command {
 	case "up":
 		return up(layout)
