@@ -26,7 +26,7 @@ func TestKillEndsTheRecordedProcessAlone(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() { ended <- process.Wait() }()
 
-	owner, err := observe(process.Process.Pid)
+	owner, err := Observe(process.Process.Pid)
 	if err != nil {
 		t.Fatal(err)
 	}
