@@ -61,7 +61,8 @@ func run(args []string) error {
 	if err != nil {
 		return err
 	}
-	if current() {
+	// Images can be made for any cluster; it is the loading that differs.
+	if current() && command != "image" {
 		return runCurrent(command)
 	}
 	if os.Geteuid() != 0 {
