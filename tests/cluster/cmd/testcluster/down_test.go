@@ -25,6 +25,9 @@ func driver(t *testing.T) func(args ...string) *exec.Cmd {
 	if os.Geteuid() != 0 {
 		t.Skip("a cluster needs root")
 	}
+	if current() {
+		t.Skip("CLUSTER=current: no cluster is started on this machine")
+	}
 	program := filepath.Join(t.TempDir(), "testcluster")
 	build := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", program, ".")
 	build.Env = append(os.Environ(), "CGO_ENABLED=0")

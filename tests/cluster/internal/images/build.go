@@ -129,6 +129,9 @@ func (i Image) once(cache binaries.Cache, make func(storage) error, say func(str
 	if err := debian.Install(debian.Images, say); err != nil {
 		return err
 	}
+	if err := pruneBuilds(cache.Images()); err != nil {
+		return err
+	}
 	dir, err := os.MkdirTemp(cache.Images(), "build-")
 	if err != nil {
 		return err

@@ -46,3 +46,22 @@ func prune(folder, kind string) error {
 	}
 	return nil
 }
+
+// abandoned is how old a build's storage is when the build was surely killed.
+const abandoned = time.Hour
+
+// pruneBuilds removes what killed builds left.
+func pruneBuilds(folder string) error {
+	builds, err := filepath.Glob(filepath.Join(folder, "build-*"))
+	if err != nil {
+		return err
+	}
+	for _, build := range builds {
+		if info, err := os.Stat(build); err == nil && time.Since(info.ModTime()) > abandoned {
+			if err := os.RemoveAll(build); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
