@@ -61,8 +61,12 @@ func run(args []string) error {
 	if err != nil {
 		return err
 	}
-	if current() {
+	// Images can be made for any cluster; it is the loading that differs.
+	if current() && command != "image" {
 		return runCurrent(command)
+	}
+	if os.Geteuid() != 0 {
+		return errors.New("a cluster needs root, for namespaces and cgroups: call it again as root")
 	}
 	switch command {
 	case "up":

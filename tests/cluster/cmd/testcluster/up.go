@@ -23,9 +23,6 @@ import (
 func up(l cluster.Layout) error {
 	began := time.Now()
 	say := func(text string) { fmt.Printf("%6.1fs  %s\n", time.Since(began).Seconds(), text) }
-	if os.Geteuid() != 0 {
-		return errors.New("a cluster needs root, for namespaces and cgroups: call it again as root")
-	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 

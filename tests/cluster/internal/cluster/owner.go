@@ -32,7 +32,7 @@ func Self() (Owner, error) {
 	if err != nil {
 		return Owner{}, err
 	}
-	return observe(pid)
+	return Observe(pid)
 }
 
 // WriteOwner records the process as the one to stop.
@@ -53,7 +53,7 @@ func RunningOwner(l Layout) (Owner, bool, error) {
 
 // Running tells whether the process is the recorded one and has not ended.
 func (o Owner) Running() (bool, error) {
-	now, err := observe(o.PID)
+	now, err := Observe(o.PID)
 	if errors.Is(err, os.ErrNotExist) {
 		return false, nil
 	}
@@ -93,9 +93,9 @@ func (o Owner) Kill(timeout time.Duration) error {
 	}
 }
 
-// observe reads the identity of a process; one that has ended, also when it is
+// Observe reads the identity of a process; one that has ended, also when it is
 // still to be reaped, does not exist.
-func observe(pid int) (Owner, error) {
+func Observe(pid int) (Owner, error) {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if errors.Is(err, unix.ESRCH) {
 		return Owner{}, os.ErrNotExist

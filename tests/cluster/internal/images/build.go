@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"time"
 
 	"reconciliation-platform.dev/tests/cluster/internal/binaries"
 	"reconciliation-platform.dev/tests/cluster/internal/cluster"
@@ -17,7 +18,10 @@ import (
 )
 
 // Image is a finished image.
-type Image struct{ Tag, Archive string }
+type Image struct {
+	Tag, Archive string
+	kind         string
+}
 
 // recipe is what an image is made of: a Dockerfile, one file to copy, a base.
 type recipe struct {
@@ -105,6 +109,7 @@ func named(cache binaries.Cache, kind string, files ...string) (Image, error) {
 	return Image{
 		Tag:     "localhost/reconciliation-" + kind + ":" + key,
 		Archive: filepath.Join(cache.Images(), kind+"-"+key+".tar"),
+		kind:    kind,
 	}, nil
 }
 
@@ -116,10 +121,15 @@ func (i Image) once(cache binaries.Cache, make func(storage) error, say func(str
 		return err
 	}
 	defer lock.Remove()
-	if _, err := os.Stat(i.Archive); !errors.Is(err, fs.ErrNotExist) {
+	// The time says when the archive was used last, for prune.
+	now := time.Now()
+	if err := os.Chtimes(i.Archive, now, now); !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
 	if err := debian.Install(debian.Images, say); err != nil {
+		return err
+	}
+	if err := pruneBuilds(cache.Images()); err != nil {
 		return err
 	}
 	dir, err := os.MkdirTemp(cache.Images(), "build-")
@@ -135,7 +145,10 @@ func (i Image) once(cache binaries.Cache, make func(storage) error, say func(str
 	if err := s.buildah("push", "--quiet", i.Tag, "docker-archive:"+unfinished+":"+i.Tag); err != nil {
 		return err
 	}
-	return os.Rename(unfinished, i.Archive)
+	if err := os.Rename(unfinished, i.Archive); err != nil {
+		return err
+	}
+	return prune(cache.Images(), i.kind)
 }
 
 // storage is where buildah keeps images during one build.

@@ -58,6 +58,9 @@ func makeCgroups(l cluster.Layout) error {
 		return err
 	}
 	for _, dir := range dirs {
+		if err := enableControllers(filepath.Dir(dir)); err != nil {
+			return err
+		}
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return fmt.Errorf("make cgroup: %w", err)
 		}
@@ -72,6 +75,23 @@ func makeCgroups(l cluster.Layout) error {
 				return fmt.Errorf("set up cgroup: %w", err)
 			}
 		}
+	}
+	return nil
+}
+
+// enableControllers lets the children of a v2 root have every controller that it
+// has itself. Some systems begin with few, and the kubelet refuses a parent that
+// lacks any. One may be refused, as in a container; the kubelet then says which.
+func enableControllers(root string) error {
+	available, err := os.ReadFile(filepath.Join(root, "cgroup.controllers"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // A v1 hierarchy.
+	}
+	if err != nil {
+		return err
+	}
+	for _, controller := range strings.Fields(string(available)) {
+		_ = os.WriteFile(filepath.Join(root, "cgroup.subtree_control"), []byte("+"+controller), 0o644)
 	}
 	return nil
 }
