@@ -1,2 +1,56 @@
-//! Reconciliation Platform.
-fn main() {}
+//! `reconcile`: the engine on a laptop, with the same language and the same outputs as on Kubernetes.
+
+mod completions;
+mod job;
+mod progress;
+mod run;
+mod table;
+mod validate;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Reconcile two datasets: every record of both sides ends in exactly one explained outcome.
+#[derive(Parser)]
+#[command(name = "reconcile", version, after_help = EXAMPLES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  reconcile validate job.yaml                 check a job; opens no data
+  reconcile run job.yaml                      run it; results in ./job-out
+  reconcile run job.yaml --out results --json
+  reconcile run job.yaml --left a.csv --right b.csv
+                                              a job of a cluster over files of this machine
+
+A job is the matching language alone (left, right, passes, …) or a whole
+ReconciliationJob as it is applied to Kubernetes.
+
+Exit codes: 0 done, 1 the run failed, 2 the job is wrong.";
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run a job and write its outputs
+    Run(run::Arguments),
+    /// Check a job without opening its data, and report every mistake with its path
+    Validate(validate::Arguments),
+    /// Print a completion script for a shell, such as: source <(reconcile completions bash)
+    Completions(completions::Arguments),
+}
+
+/// The run failed.
+const FAILED: u8 = 1;
+/// The job is wrong.
+const WRONG: u8 = 2;
+
+fn main() -> ExitCode {
+    match Cli::parse().command {
+        Command::Run(arguments) => run::run(&arguments),
+        Command::Validate(arguments) => validate::run(&arguments),
+        Command::Completions(arguments) => completions::run(&arguments),
+    }
+}
