@@ -146,7 +146,7 @@ async fn secrets(
         Ok(Secrets::Exist)
     } else {
         Ok(Secrets::NotSynced(format!(
-            "the Secret {} does not exist yet",
+            "waiting for the Secret {}, which does not exist yet",
             platform.secret_name()
         )))
     }
@@ -159,7 +159,9 @@ fn not_synced(live: &Value) -> Option<String> {
         .as_array()
         .and_then(|conditions| conditions.iter().find(|it| it["type"] == "Ready"));
     match ready {
-        None => Some(format!("the ExternalSecret {name} has not been synced yet")),
+        None => Some(format!(
+            "waiting for the ExternalSecret {name} to be synced"
+        )),
         Some(condition) if condition["status"] != "True" => Some(format!(
             "the ExternalSecret {name}: {}",
             condition["message"].as_str().unwrap_or("not ready")
@@ -169,8 +171,9 @@ fn not_synced(live: &Value) -> Option<String> {
             let synced = live["status"]["syncedResourceVersion"].as_str()?;
             let generation = live["metadata"]["generation"].as_i64()?;
             let current = synced.starts_with(&format!("{generation}-"));
-            (!current)
-                .then(|| format!("the ExternalSecret {name} has not been synced since it changed"))
+            (!current).then(|| {
+                format!("waiting for the ExternalSecret {name} to be synced since it changed")
+            })
         }
     }
 }
