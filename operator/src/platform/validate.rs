@@ -313,3 +313,6 @@ fn storage(platform: &ReconciliationPlatform) -> Result<Storage, Invalid> {
         )),
     }
 }
+
+#[cfg(test)]
+pub mod tests;
