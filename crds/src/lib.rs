@@ -20,7 +20,7 @@ pub const GROUP: &str = "reconciliation-platform.dev";
 /// The served version of both custom resources.
 pub const VERSION: &str = "v1alpha1";
 
-/// The generated files: the name of each in `crds/` and its YAML.
+/// The generated files: the name of each, in `crds/` and in the chart, and its YAML.
 ///
 /// # Panics
 /// When a CRD cannot be written as YAML, which a test excludes.
@@ -38,7 +38,12 @@ pub fn generated_files() -> Vec<(&'static str, String)> {
         ("reconciliationjobs.yaml", job::ReconciliationJob::crd()),
     ]
     .into_iter()
-    .map(|(name, crd)| {
+    .map(|(name, mut crd)| {
+        // Helm must never delete a CRD: every platform and job would go with it.
+        crd.metadata.annotations = Some(std::collections::BTreeMap::from([(
+            "helm.sh/resource-policy".into(),
+            "keep".into(),
+        )]));
         (
             name,
             format!(

@@ -1,0 +1,88 @@
+//! Applies one object, if the live one differs.
+
+use kube::Api;
+use kube::api::{DynamicObject, Patch, PatchParams};
+use serde_json::Value;
+
+use crate::context::{Context, FIELD_MANAGER};
+use crate::error::Error;
+use crate::platform::manifest::{APPLIED, Manifest};
+use crate::platform::validate::ValidatedPlatform;
+
+/// Brings the live object in line and returns it. A steady platform causes no writes.
+pub async fn apply(
+    context: &Context,
+    platform: &ValidatedPlatform,
+    manifest: &Manifest,
+) -> Result<Value, Error> {
+    let resource = manifest.kind.resource();
+    let api: Api<DynamicObject> =
+        Api::namespaced_with(context.client.clone(), &platform.namespace, &resource);
+    let before = match api.get_opt(&manifest.name).await? {
+        Some(live) => {
+            refuse_a_stranger(&live, platform, manifest)?;
+            let version = live.metadata.resource_version.clone();
+            let live = serde_json::to_value(live)?;
+            if manifest.is_met_by(&live) {
+                return Ok(live);
+            }
+            Some((live, version))
+        }
+        None => None,
+    };
+    let params = PatchParams::apply(FIELD_MANAGER)
+        .force()
+        .validation_strict();
+    let after = api
+        .patch(&manifest.name, &params, &Patch::Apply(&manifest.body))
+        .await
+        .map_err(|source| refused(manifest, source))?;
+    if let Some((live, version)) = before {
+        // The same desired state was applied before, and yet something had to be put right.
+        let known = live["metadata"]["annotations"][APPLIED]
+            == manifest.body["metadata"]["annotations"][APPLIED];
+        if known && version != after.metadata.resource_version {
+            tracing::info!(
+                kind = manifest.kind.as_str(),
+                name = manifest.name,
+                "drift repaired"
+            );
+            context.metrics.drift_repaired(manifest.kind);
+        }
+    }
+    Ok(serde_json::to_value(after)?)
+}
+
+/// An object of the same name that another controller owns is not taken over.
+fn refuse_a_stranger(
+    live: &DynamicObject,
+    platform: &ValidatedPlatform,
+    manifest: &Manifest,
+) -> Result<(), Error> {
+    let stranger = live
+        .metadata
+        .owner_references
+        .iter()
+        .flatten()
+        .find(|owner| owner.controller == Some(true) && owner.uid != platform.owner.uid);
+    match stranger {
+        None => Ok(()),
+        Some(owner) => Err(Error::Taken {
+            kind: manifest.kind.as_str(),
+            name: manifest.name.clone(),
+            owner: format!("{} {}", owner.kind, owner.name),
+        }),
+    }
+}
+
+/// Tells what the user can mend from what passes by itself.
+fn refused(manifest: &Manifest, source: kube::Error) -> Error {
+    match &source {
+        kube::Error::Api(status) if matches!(status.code, 400 | 403 | 422) => Error::Refused {
+            kind: manifest.kind.as_str(),
+            name: manifest.name.clone(),
+            source,
+        },
+        _ => source.into(),
+    }
+}
