@@ -1,0 +1,111 @@
+//! Everything that can stop a run.
+
+use crds::decode::SpecError;
+use std::io;
+use std::path::PathBuf;
+
+/// Why a run stopped. Nothing was published then. Every message names the place and the remedy.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The specification is wrong, or does not fit the columns of the files.
+    #[error("the specification is wrong:\n{}", lines(.0))]
+    Spec(Vec<SpecError>),
+    /// A file cannot be read as the specification says.
+    #[error("{file}: {detail}")]
+    Input {
+        /// The file's name as the caller knows it.
+        file: String,
+        /// What is wrong and what to do.
+        detail: String,
+    },
+    /// The run would compare or keep more pairs than `limits` allows.
+    #[error("pass `{pass}`: {detail}")]
+    Budget {
+        /// The pass's name.
+        pass: String,
+        /// Which budget, how much is needed, where it comes from and what to do.
+        detail: String,
+    },
+    /// More rows were rejected than `limits.maxRejected` allows.
+    #[error(
+        "{rejected} rows were rejected and limits.maxRejected allows {limit}; the first: {first}. \
+         Correct the rows or their types, or raise limits.maxRejected"
+    )]
+    Rejected {
+        /// Rejected rows of both sides.
+        rejected: u64,
+        /// The budget.
+        limit: u64,
+        /// The first rejected row: file, line, column and reason.
+        first: String,
+    },
+    /// Records were lost or counted twice. This is a defect of the engine, so nothing is published.
+    #[error("conservation is broken on the {side} side: {detail}. Please report this run")]
+    Conservation {
+        /// `left` or `right`.
+        side: &'static str,
+        /// The counts.
+        detail: String,
+    },
+    /// [`Progress::is_cancelled`](crate::Progress::is_cancelled) said so.
+    #[error("the run was cancelled")]
+    Cancelled,
+    /// A file could not be opened, read or written.
+    #[error("{}: {source}", .path.display())]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// A part below the engine failed in a way that the engine did not foresee.
+    #[error("{0}")]
+    Internal(String),
+}
+
+impl Error {
+    /// Whether the same run may succeed when it is tried again: only faults of input and output.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        matches!(self, Self::Io { .. })
+    }
+
+    pub(crate) fn io(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
+        let path = path.into();
+        move |source| Self::Io { path, source }
+    }
+
+    /// A single mistake of the specification that shows only with the data at hand.
+    pub(crate) fn spec(path: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::Spec(vec![SpecError {
+            path: path.into(),
+            message: message.into(),
+        }])
+    }
+}
+
+impl From<datafusion::error::DataFusionError> for Error {
+    fn from(error: datafusion::error::DataFusionError) -> Self {
+        Self::Internal(format!("DataFusion: {}", error.strip_backtrace()))
+    }
+}
+
+impl From<datafusion::arrow::error::ArrowError> for Error {
+    fn from(error: datafusion::arrow::error::ArrowError) -> Self {
+        Self::Internal(format!("Arrow: {error}"))
+    }
+}
+
+impl From<tokio::task::JoinError> for Error {
+    fn from(error: tokio::task::JoinError) -> Self {
+        Self::Internal(format!("a task of the engine failed: {error}"))
+    }
+}
+
+fn lines(errors: &[SpecError]) -> String {
+    errors
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join("\n")
+}

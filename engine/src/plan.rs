@@ -1,0 +1,437 @@
+//! The plan: a specification whose columns are found and whose types fit.
+//!
+//! [`check`] runs twice over the same rules: before any data is opened, with what the declarations
+//! say, and once the files are read, with what is there. After the second time nothing can be
+//! missing, so [`Plan::new`] only copies.
+
+use crate::expression::{self, Lookup};
+use crate::source::value::DateFormat;
+use crate::source::{format_of, quoted};
+use crds::decode::SpecError;
+use crds::matching::{
+    ColumnType, Comparison, Dataset, DateWindow, Format, MatchingSpec, Method, Nulls, NumberBound,
+    Pass, Score, TextSimilarity,
+};
+use datafusion::arrow::datatypes::{DataType, Schema};
+use datafusion::prelude::SessionContext;
+
+/// What to run, with columns as places in the batches of both sides.
+#[derive(Debug)]
+pub struct Plan {
+    /// The passes, in order.
+    pub passes: Vec<PassPlan>,
+}
+
+/// One pass.
+#[derive(Debug)]
+pub struct PassPlan {
+    /// Its name.
+    pub name: String,
+    /// Where it stands in the specification, as in `passes[0]`.
+    pub path: String,
+    /// Which pairs are compared: an OR of ANDs.
+    pub blocks: Vec<BlockPlan>,
+    /// The comparisons, in the order of the specification.
+    pub comparisons: Vec<ComparisonPlan>,
+    /// How comparisons become a score.
+    pub score: Score,
+    /// From this score a pair is matched.
+    pub accept: f64,
+    /// From this score a pair is kept.
+    pub keep: f64,
+}
+
+/// One inner list of `block`.
+#[derive(Debug)]
+pub enum BlockPlan {
+    /// SQL expressions, each evaluated on either side.
+    Expressions(Vec<String>),
+    /// Pairs of columns, left and right: the exact comparisons that must hold.
+    Columns(Vec<(usize, usize)>),
+}
+
+/// One comparison.
+#[derive(Clone, Debug)]
+pub struct ComparisonPlan {
+    /// The column, or both where their names differ.
+    pub label: String,
+    /// The left column's place.
+    pub left: usize,
+    /// The right column's place.
+    pub right: usize,
+    /// What is compared.
+    pub method: OwnedMethod,
+    /// The share in a weighted score.
+    pub weight: f64,
+    /// Whether a pair that fails this comparison is dropped.
+    pub must_hold: bool,
+    /// What a null means.
+    pub nulls: Nulls,
+}
+
+/// [`Method`] that owns its settings.
+#[derive(Clone, Debug)]
+pub enum OwnedMethod {
+    /// Equal values.
+    Exact,
+    /// Numbers within a bound.
+    Number(NumberBound),
+    /// Dates within a window.
+    Date(DateWindow),
+    /// Similar texts.
+    Text(TextSimilarity),
+}
+
+impl Plan {
+    /// Finds the columns of the specification in both sides.
+    ///
+    /// # Errors
+    /// Every column that is missing and every comparison whose columns' types do not fit.
+    pub fn new(
+        spec: &MatchingSpec,
+        left: &Schema,
+        right: &Schema,
+        session: &SessionContext,
+    ) -> Result<Self, Vec<SpecError>> {
+        check(spec, &of_schema(left), &of_schema(right), session)?;
+        let missing = |error: &dyn std::fmt::Display| {
+            vec![SpecError {
+                path: String::new(),
+                message: error.to_string(),
+            }]
+        };
+        let place = |schema: &Schema, name: &str| schema.index_of(name).map_err(|e| missing(&e));
+        let mut passes = Vec::new();
+        for (index, pass) in spec.passes.iter().enumerate() {
+            let mut comparisons = Vec::new();
+            for comparison in &pass.compare {
+                let (left_name, right_name) = comparison.columns();
+                comparisons.push(ComparisonPlan {
+                    label: label(left_name, right_name),
+                    left: place(left, left_name)?,
+                    right: place(right, right_name)?,
+                    method: owned(comparison.method()),
+                    weight: comparison.effective_weight(),
+                    must_hold: must_hold(pass, comparison),
+                    nulls: comparison.nulls.unwrap_or_default(),
+                });
+            }
+            let blocks = match &pass.block {
+                Some(blocks) => blocks.iter().cloned().map(BlockPlan::Expressions).collect(),
+                None => vec![BlockPlan::Columns(
+                    comparisons
+                        .iter()
+                        .filter(|c| {
+                            c.must_hold
+                                && c.nulls == Nulls::Mismatch
+                                && matches!(c.method, OwnedMethod::Exact)
+                        })
+                        .map(|c| (c.left, c.right))
+                        .collect(),
+                )],
+            };
+            passes.push(PassPlan {
+                name: pass.name.clone(),
+                path: format!("passes[{index}]"),
+                blocks,
+                comparisons,
+                score: pass.effective_score(),
+                accept: pass.accept_threshold(),
+                keep: pass.keep_threshold(),
+            });
+        }
+        Ok(Self { passes })
+    }
+}
+
+fn label(left: &str, right: &str) -> String {
+    if left == right {
+        left.to_owned()
+    } else {
+        format!("{left}/{right}")
+    }
+}
+
+fn owned(method: Method<'_>) -> OwnedMethod {
+    match method {
+        Method::Exact => OwnedMethod::Exact,
+        Method::Number(bound) => OwnedMethod::Number(bound.clone()),
+        Method::Date(window) => OwnedMethod::Date(*window),
+        Method::Text(similarity) => OwnedMethod::Text(*similarity),
+    }
+}
+
+fn must_hold(pass: &Pass, comparison: &Comparison) -> bool {
+    comparison.required || pass.effective_score() == Score::All
+}
+
+/// Checks what shows without data: SQL expressions, date formats, declared types, file formats.
+///
+/// # Errors
+/// Every mistake, with its path.
+pub fn validate(spec: &MatchingSpec) -> Result<(), Vec<SpecError>> {
+    let session = expression::session(1);
+    let mut errors = Vec::new();
+    for (side, dataset) in [("left", &spec.left), ("right", &spec.right)] {
+        check_dataset(side, dataset, &mut errors);
+    }
+    let left = |name: &str| of_declarations(&spec.left, name);
+    let right = |name: &str| of_declarations(&spec.right, name);
+    if let Err(more) = check(spec, &left, &right, &session) {
+        errors.extend(more);
+    }
+    if errors.is_empty() {
+        Ok(())
+    } else {
+        Err(errors)
+    }
+}
+
+fn source_name(dataset: &Dataset) -> Option<&str> {
+    let source = &dataset.source;
+    source
+        .uri
+        .as_deref()
+        .or(source.config_map.as_ref().map(|map| map.key.as_str()))
+}
+
+fn check_dataset(side: &str, dataset: &Dataset, errors: &mut Vec<SpecError>) {
+    if let Some(name) = source_name(dataset)
+        && format_of(dataset, name).is_none()
+    {
+        errors.push(SpecError {
+            path: format!("{side}.format"),
+            message: format!(
+                "is required: the extension of `{name}` names no format; write csv or parquet"
+            ),
+        });
+    }
+    for (index, column) in dataset.columns.iter().enumerate() {
+        if let Some(Err(message)) = column.format.as_deref().map(DateFormat::new) {
+            errors.push(SpecError {
+                path: format!("{side}.columns[{index}].format"),
+                message,
+            });
+        }
+    }
+    for (index, name) in dataset.key.iter().enumerate() {
+        if dataset.key[..index].contains(name) {
+            errors.push(SpecError {
+                path: format!("{side}.key[{index}]"),
+                message: format!("`{name}` is in the key already"),
+            });
+        }
+    }
+}
+
+/// What the declarations say of a column.
+fn of_declarations(dataset: &Dataset, name: &str) -> Lookup {
+    let is_csv = source_name(dataset)
+        .map_or(dataset.format, |file| format_of(dataset, file))
+        .is_some_and(|format| format == Format::Csv);
+    let declared = dataset.columns.iter().find(|column| column.name == name);
+    if declared.is_none() {
+        // The file's own name of a column is gone once it has another.
+        let renamed = |from: &str| {
+            dataset
+                .columns
+                .iter()
+                .find(|c| c.from.as_deref() == Some(from))
+        };
+        if renamed(name).is_some() {
+            return Lookup::Absent(dataset.columns.iter().map(|c| c.name.clone()).collect());
+        }
+    }
+    match declared.and_then(|column| column.data_type) {
+        Some(data_type) => Lookup::Type(arrow_type(data_type)),
+        // A CSV column without a declared type is text, whether declared or not.
+        None if is_csv => Lookup::Type(DataType::Utf8),
+        None => Lookup::Unknown,
+    }
+}
+
+fn arrow_type(data_type: ColumnType) -> DataType {
+    match data_type {
+        ColumnType::Text => DataType::Utf8,
+        ColumnType::Integer => DataType::Int64,
+        ColumnType::Date => DataType::Date32,
+        ColumnType::Decimal { precision, scale } => {
+            DataType::Decimal128(precision, i8::try_from(scale).unwrap_or(i8::MAX))
+        }
+    }
+}
+
+fn of_schema(schema: &Schema) -> impl Fn(&str) -> Lookup {
+    |name| match schema.field_with_name(name) {
+        Ok(field) => Lookup::Type(field.data_type().clone()),
+        Err(_) => Lookup::Absent(schema.fields().iter().map(|f| f.name().clone()).collect()),
+    }
+}
+
+type Columns<'a> = dyn Fn(&str) -> Lookup + 'a;
+
+/// Checks columns, types and expressions against what is known of both sides' columns.
+fn check(
+    spec: &MatchingSpec,
+    left: &Columns<'_>,
+    right: &Columns<'_>,
+    session: &SessionContext,
+) -> Result<(), Vec<SpecError>> {
+    let mut errors = Vec::new();
+    let mut add = |path: String, message: String| errors.push(SpecError { path, message });
+    for (index, rule) in spec.normalize.iter().enumerate() {
+        let path = format!("normalize[{index}].column");
+        let sides = [("left", left(&rule.column)), ("right", right(&rule.column))];
+        if let [(_, Lookup::Absent(left)), (_, Lookup::Absent(right))] = &sides {
+            add(
+                path,
+                format!(
+                    "there is no column `{}` on either side; left has {}, right has {}",
+                    rule.column,
+                    quoted(left),
+                    quoted(right)
+                ),
+            );
+            continue;
+        }
+        for (side, found) in sides {
+            if let Lookup::Type(found) = found
+                && found != DataType::Utf8
+            {
+                add(
+                    path.clone(),
+                    format!(
+                        "`{}` is {} on the {side}; only text is cleaned",
+                        rule.column,
+                        words(&found)
+                    ),
+                );
+            }
+        }
+    }
+    for (index, pass) in spec.passes.iter().enumerate() {
+        for (at, comparison) in pass.compare.iter().enumerate() {
+            let path = format!("passes[{index}].compare[{at}]");
+            check_comparison(comparison, &path, left, right, &mut add);
+        }
+        for (outer, block) in pass.block.iter().flatten().enumerate() {
+            for (inner, sql) in block.iter().enumerate() {
+                let path = format!("passes[{index}].block[{outer}][{inner}]");
+                let mistakes = [("left", left), ("right", right)].map(|(side, columns)| {
+                    expression::plan(session, sql, columns)
+                        .err()
+                        .map(|m| (side, m))
+                });
+                match mistakes {
+                    [Some((_, one)), Some((_, other))] if one == other => add(path, one),
+                    mistakes => {
+                        for (side, message) in mistakes.into_iter().flatten() {
+                            add(path.clone(), format!("on the {side}: {message}"));
+                        }
+                    }
+                }
+            }
+        }
+    }
+    if errors.is_empty() {
+        Ok(())
+    } else {
+        Err(errors)
+    }
+}
+
+/// Kinds of values that compare with each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Text,
+    Number,
+    Date,
+    Other,
+}
+
+fn kind(data_type: &DataType) -> Kind {
+    match data_type {
+        DataType::Utf8 => Kind::Text,
+        DataType::Int64 | DataType::Decimal128(..) => Kind::Number,
+        DataType::Date32 => Kind::Date,
+        _ => Kind::Other,
+    }
+}
+
+fn words(data_type: &DataType) -> String {
+    match data_type {
+        DataType::Utf8 => "text".into(),
+        DataType::Int64 => "integer".into(),
+        DataType::Date32 => "date".into(),
+        DataType::Decimal128(precision, scale) => format!("decimal({precision},{scale})"),
+        other => other.to_string(),
+    }
+}
+
+fn check_comparison(
+    comparison: &Comparison,
+    path: &str,
+    left: &Columns<'_>,
+    right: &Columns<'_>,
+    add: &mut dyn FnMut(String, String),
+) {
+    let (left_name, right_name) = comparison.columns();
+    let field = |own: &str| match &comparison.column {
+        Some(_) => format!("{path}.column"),
+        None => format!("{path}.{own}"),
+    };
+    let mut types = Vec::new();
+    for (side, name, found) in [
+        ("left", left_name, left(left_name)),
+        ("right", right_name, right(right_name)),
+    ] {
+        match found {
+            Lookup::Type(found) => types.push((side, name, found)),
+            Lookup::Unknown => {}
+            Lookup::Absent(present) => add(
+                field(side),
+                format!(
+                    "there is no column `{name}` on the {side}; there are {}",
+                    quoted(&present)
+                ),
+            ),
+        }
+    }
+    let (needed, example) = match comparison.method() {
+        Method::Exact => {
+            if let [(_, _, one), (_, _, other)] = types.as_slice()
+                && (kind(one) != kind(other) || (kind(one) == Kind::Other && one != other))
+            {
+                add(
+                    format!("{path}.exact"),
+                    format!(
+                        "compares {} on the left with {} on the right; give both the same type",
+                        words(one),
+                        words(other)
+                    ),
+                );
+            }
+            return;
+        }
+        Method::Number(_) => (Kind::Number, "decimal(18,2)"),
+        Method::Date(_) => (Kind::Date, "date"),
+        Method::Text(_) => (Kind::Text, "text"),
+    };
+    let (method, needs) = match needed {
+        Kind::Number => ("number", "integer or decimal"),
+        Kind::Date => ("date", "date"),
+        _ => ("text", "text"),
+    };
+    for (side, name, found) in types {
+        if kind(&found) != needed {
+            add(
+                format!("{path}.{method}"),
+                format!(
+                    "needs {needs} and `{name}` is {} on the {side}; declare it, as in \
+                     {side}.columns: [{{name: {name}, type: \"{example}\"}}]",
+                    words(&found)
+                ),
+            );
+        }
+    }
+}

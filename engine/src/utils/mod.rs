@@ -1,0 +1,3 @@
+//! Algorithms that know nothing of records.
+
+pub mod string;
