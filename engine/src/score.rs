@@ -14,7 +14,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::task::JoinSet;
 
-/// Slack for pruning, far under the 1e-12 that scores are rounded to... times the weights' range.
+/// Slack for pruning: far above the rounding errors of a sum of 64 terms, so that no pair is pruned
+/// that the final score would keep.
 const PRUNING_SLACK: f64 = 1e-9;
 /// Scores are rounded to this fraction, so that a score of 0.85 is at least 0.85.
 const SCORE_STEPS: f64 = 1e12;
