@@ -1,2 +1,7 @@
-//! Reconciliation Platform.
-fn main() {}
+//! `reconciliation-server`: the program around the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    server::commands::main()
+}

@@ -1,0 +1,136 @@
+//! Everything wired together, and the life of the process.
+
+use sqlx::PgPool;
+use std::future::IntoFuture;
+use std::ops::Deref;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::auth::operator::OperatorIdentity;
+use crate::auth::password::Verifier;
+use crate::auth::token::PersonTokens;
+use crate::config::Config;
+use crate::router;
+use crate::runs;
+use crate::storage::Storage;
+use crate::telemetry::Metrics;
+
+/// How long open requests may take to end once the process was told to stop.
+const DRAIN: Duration = Duration::from_secs(20);
+
+/// What every handler and worker shares.
+#[derive(Clone, Debug)]
+pub struct App(Arc<Parts>);
+
+/// The parts of an [`App`].
+#[derive(Debug)]
+pub struct Parts {
+    /// The configuration.
+    pub config: Config,
+    /// The database.
+    pub db: PgPool,
+    /// The object store.
+    pub storage: Storage,
+    /// Access tokens of people.
+    pub tokens: PersonTokens,
+    /// The operator's identity, where it has access.
+    pub operator: Option<OperatorIdentity>,
+    /// Verifies passwords.
+    pub passwords: Verifier,
+    /// Metrics.
+    pub metrics: Metrics,
+}
+
+impl Deref for App {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+impl App {
+    /// Wires an app to a database pool.
+    ///
+    /// # Errors
+    /// When the object store cannot be opened.
+    pub fn new(config: Config, db: PgPool) -> Result<Self, object_store::Error> {
+        Ok(Self(Arc::new(Parts {
+            storage: Storage::open(&config.storage)?,
+            tokens: PersonTokens::new(&config.jwt_secret, config.access_token_life),
+            operator: config
+                .operator_identity_file
+                .clone()
+                .map(OperatorIdentity::new),
+            passwords: Verifier::default(),
+            metrics: Metrics::default(),
+            db,
+            config,
+        })))
+    }
+}
+
+/// Serves until SIGTERM or SIGINT, then hands running work back and lets requests end.
+pub(crate) async fn serve(config: Config) -> Result<(), String> {
+    let db = crate::db::pool(&config.database).map_err(|error| error.to_string())?;
+    let (api_address, metrics_address) = (config.bind, config.metrics_bind);
+    let app = App::new(config, db)
+        .map_err(|error| format!("the object store cannot be opened: {error}"))?;
+    app.passwords.warm_up();
+    let listen = async |address| {
+        TcpListener::bind(address)
+            .await
+            .map_err(|error| format!("cannot listen on {address}: {error}"))
+    };
+    let (api, metrics) = (listen(api_address).await?, listen(metrics_address).await?);
+    tracing::info!(api = %api_address, metrics = %metrics_address, "listening");
+
+    let stop = CancellationToken::new();
+    let signals = tokio::spawn(stop_on_signal(stop.clone()));
+    let workers = tokio::spawn(runs::work(app.clone(), stop.clone()));
+    let metrics = tokio::spawn(axum::serve(metrics, router::metrics(app.clone())).into_future());
+    let server = axum::serve(api, router::api(app.clone()))
+        .with_graceful_shutdown(stop.clone().cancelled_owned())
+        .into_future();
+    let drained = async {
+        stop.cancelled().await;
+        tokio::time::sleep(DRAIN).await;
+    };
+    let result = tokio::select! {
+        result = server => result.map_err(|error| format!("the API stopped: {error}")),
+        () = drained => {
+            tracing::warn!("requests were still open and are dropped");
+            Ok(())
+        }
+    };
+    stop.cancel();
+    if tokio::time::timeout(Duration::from_secs(5), workers)
+        .await
+        .is_err()
+    {
+        tracing::warn!("workers did not stop in time; their leases will run out");
+    }
+    metrics.abort();
+    signals.abort();
+    result
+}
+
+async fn stop_on_signal(stop: CancellationToken) {
+    use tokio::signal::unix::{SignalKind, signal};
+    match (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+    ) {
+        (Ok(mut terminate), Ok(mut interrupt)) => {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            tracing::info!("stopping");
+            stop.cancel();
+        }
+        _ => tracing::error!("signals cannot be handled; the process will not stop gracefully"),
+    }
+}

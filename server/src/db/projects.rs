@@ -1,0 +1,190 @@
+//! The table `projects`.
+
+use sqlx::{FromRow, PgConnection, PgPool};
+use uuid::Uuid;
+
+use super::members::{self, Role};
+
+const FIND_BY_ID: &str = "SELECT id, slug, name FROM projects WHERE id = $1";
+const FIND_BY_SLUG: &str = "SELECT id, slug, name FROM projects WHERE slug = $1";
+const CREATE: &str = "INSERT INTO projects (id, slug, name) VALUES ($1, $2, $3) \
+     ON CONFLICT (slug) DO NOTHING RETURNING id, slug, name";
+const LIST_OF_USER: &str = "SELECT p.id, p.slug, p.name, m.role FROM projects p \
+     JOIN project_members m ON m.project_id = p.id AND m.user_id = $1 \
+     WHERE p.slug > $2 ORDER BY p.slug LIMIT $3";
+const LIST_OF_NAMESPACE: &str = "SELECT p.id, p.slug, p.name, m.role FROM projects p \
+     JOIN (SELECT project_id, CASE max(CASE role WHEN 'owner' THEN 2 WHEN 'editor' THEN 1 ELSE 0 END) \
+             WHEN 2 THEN 'owner' WHEN 1 THEN 'editor' ELSE 'viewer' END AS role \
+           FROM project_members WHERE namespace = $1 GROUP BY project_id) m ON m.project_id = p.id \
+     WHERE p.slug > $2 ORDER BY p.slug LIMIT $3";
+const LIST_ALL: &str = "SELECT id, slug, name, 'owner' AS role FROM projects \
+     WHERE slug > $1 ORDER BY slug LIMIT $2";
+const LOCK_DECLARATION: &str = "SELECT pg_advisory_xact_lock(hashtext('projects.declaration'))";
+const DROP_UNDECLARED: &str = "DELETE FROM project_members m USING projects p \
+     WHERE m.declared AND p.id = m.project_id \
+       AND NOT EXISTS (SELECT FROM unnest($1::text[], $2::text[]) AS d (slug, namespace) \
+                       WHERE d.slug = p.slug AND d.namespace = m.namespace)";
+const ADD_DECLARED: &str = "INSERT INTO project_members (project_id, namespace, role, declared) \
+     SELECT p.id, d.namespace, 'editor', true \
+     FROM unnest($1::text[], $2::text[]) AS d (slug, namespace) JOIN projects p USING (slug) \
+     ON CONFLICT (namespace, project_id, declared) WHERE namespace IS NOT NULL DO NOTHING";
+
+/// A project.
+#[derive(Clone, Debug, FromRow)]
+pub struct Project {
+    /// The project's id.
+    pub id: Uuid,
+    /// Its name in URLs and specifications.
+    pub slug: String,
+    /// Its name for people.
+    pub name: String,
+}
+
+/// A project and what the caller is in it.
+#[derive(Clone, Debug, FromRow)]
+pub struct Membership {
+    /// The project.
+    #[sqlx(flatten)]
+    pub project: Project,
+    /// The caller's role.
+    #[sqlx(try_from = "String")]
+    pub role: Role,
+}
+
+/// How a route names a project.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ProjectRef {
+    /// By id.
+    Id(Uuid),
+    /// By slug.
+    Slug(String),
+}
+
+impl ProjectRef {
+    /// An id where the text is one in its usual form, else a slug; no slug looks like an id.
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
+        match Uuid::try_parse(text) {
+            Ok(id) if text.len() == 36 => Self::Id(id),
+            _ => Self::Slug(text.to_owned()),
+        }
+    }
+}
+
+/// Looks a project up.
+///
+/// # Errors
+/// Errors of the database.
+pub async fn find(db: &PgPool, project: &ProjectRef) -> Result<Option<Project>, sqlx::Error> {
+    match project {
+        ProjectRef::Id(id) => sqlx::query_as(FIND_BY_ID).bind(id).fetch_optional(db).await,
+        ProjectRef::Slug(slug) if slug.contains('\0') => Ok(None),
+        ProjectRef::Slug(slug) => {
+            sqlx::query_as(FIND_BY_SLUG)
+                .bind(slug)
+                .fetch_optional(db)
+                .await
+        }
+    }
+}
+
+/// Makes a project whose owner is the user; none where the slug is taken.
+///
+/// # Errors
+/// Errors of the database.
+pub async fn create(
+    db: &PgPool,
+    slug: &str,
+    name: &str,
+    owner: Uuid,
+) -> Result<Option<Project>, sqlx::Error> {
+    let mut tx = db.begin().await?;
+    let project = insert(&mut tx, slug, name).await?;
+    if let Some(project) = &project {
+        members::put_user(&mut tx, project.id, owner, Role::Owner).await?;
+    }
+    tx.commit().await?;
+    Ok(project)
+}
+
+async fn insert(
+    tx: &mut PgConnection,
+    slug: &str,
+    name: &str,
+) -> Result<Option<Project>, sqlx::Error> {
+    sqlx::query_as(CREATE)
+        .bind(Uuid::new_v4())
+        .bind(slug)
+        .bind(name)
+        .fetch_optional(tx)
+        .await
+}
+
+/// The projects of a user, of a namespace or all, by slug.
+#[derive(Clone, Copy, Debug)]
+pub enum ListOf<'a> {
+    /// Those with the user as a member.
+    User(Uuid),
+    /// Those with the namespace as a member.
+    Namespace(&'a str),
+    /// All, for a platform admin.
+    Everything,
+}
+
+/// A page of projects after a slug.
+///
+/// # Errors
+/// Errors of the database.
+pub async fn list(
+    db: &PgPool,
+    of: ListOf<'_>,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<Membership>, sqlx::Error> {
+    match of {
+        ListOf::User(id) => sqlx::query_as(LIST_OF_USER).bind(id),
+        ListOf::Namespace(name) => sqlx::query_as(LIST_OF_NAMESPACE).bind(name),
+        ListOf::Everything => sqlx::query_as(LIST_ALL),
+    }
+    .bind(after)
+    .bind(limit)
+    .fetch_all(db)
+    .await
+}
+
+/// Makes the declared projects exist, and the declared members exactly the given ones: pairs of a
+/// slug and a namespace. Members made by people stay.
+///
+/// # Errors
+/// Errors of the database.
+pub async fn declare(
+    db: &PgPool,
+    slugs: &[String],
+    members: &[(String, String)],
+) -> Result<Vec<Project>, sqlx::Error> {
+    let mut tx = db.begin().await?;
+    sqlx::query(LOCK_DECLARATION).execute(&mut *tx).await?;
+    let mut projects = Vec::with_capacity(slugs.len());
+    for slug in slugs {
+        insert(&mut tx, slug, slug).await?;
+        projects.push(
+            sqlx::query_as(FIND_BY_SLUG)
+                .bind(slug)
+                .fetch_one(&mut *tx)
+                .await?,
+        );
+    }
+    let (of, namespaces): (Vec<&str>, Vec<&str>) = members
+        .iter()
+        .map(|(slug, namespace)| (slug.as_str(), namespace.as_str()))
+        .unzip();
+    for statement in [DROP_UNDECLARED, ADD_DECLARED] {
+        sqlx::query(statement)
+            .bind(&of)
+            .bind(&namespaces)
+            .execute(&mut *tx)
+            .await?;
+    }
+    tx.commit().await?;
+    Ok(projects)
+}

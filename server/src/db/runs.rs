@@ -1,0 +1,246 @@
+//! The table `runs`, as the API sees it. What workers do to it is in [`super::queue`].
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use sqlx::{FromRow, PgPool};
+use uuid::Uuid;
+
+use super::queue::CHANNEL;
+
+// sqlx takes literal statements only, so the columns are repeated by a macro.
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT r.id, r.project_id, p.slug AS project_slug, r.spec_hash, r.state, r.phase, \
+             r.progress_done, r.progress_total, r.attempt, r.worker, r.created_at, r.started_at, \
+             r.completed_at, r.summary, r.output_prefix, r.error_type, r.error_message \
+             FROM runs r JOIN projects p ON p.id = r.project_id ",
+            $rest
+        )
+    };
+}
+
+const FIND: &str = select!("WHERE r.id = $1");
+const LIST: &str = select!(
+    "WHERE r.project_id = $1 AND (r.created_at, r.id) < ($2, $3) \
+     ORDER BY r.created_at DESC, r.id DESC LIMIT $4"
+);
+const LOCK_QUEUE_OF_PROJECT: &str = "SELECT FROM projects WHERE id = $1 FOR NO KEY UPDATE";
+const COUNT_QUEUED: &str = "SELECT count(*) FROM (SELECT FROM runs \
+     WHERE project_id = $1 AND state = 'queued' LIMIT $2) AS queued";
+const INSERT: &str = "INSERT INTO runs (id, project_id, spec, spec_hash) VALUES ($1, $2, $3, $4) \
+     ON CONFLICT (id) DO NOTHING";
+const NOTIFY: &str = "SELECT pg_notify($1, '')";
+const CANCEL: &str = "UPDATE runs SET state = 'cancelled', completed_at = now(), \
+     lease_expires_at = NULL, phase = NULL \
+     WHERE id = $1 AND state IN ('queued', 'running')";
+const QUEUE_DEPTH: &str = "SELECT count(*) FROM runs WHERE state = 'queued'";
+
+/// Where a run is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum State {
+    /// Waits for a worker.
+    Queued,
+    /// A worker holds its lease.
+    Running,
+    /// Its result is published.
+    Succeeded,
+    /// It has an error and no result.
+    Failed,
+    /// Somebody stopped it.
+    Cancelled,
+}
+
+impl State {
+    /// Whether the run can still change.
+    #[must_use]
+    pub fn is_final(self) -> bool {
+        matches!(self, Self::Succeeded | Self::Failed | Self::Cancelled)
+    }
+}
+
+impl TryFrom<String> for State {
+    type Error = sqlx::Error;
+
+    fn try_from(text: String) -> Result<Self, sqlx::Error> {
+        match text.as_str() {
+            "queued" => Ok(Self::Queued),
+            "running" => Ok(Self::Running),
+            "succeeded" => Ok(Self::Succeeded),
+            "failed" => Ok(Self::Failed),
+            "cancelled" => Ok(Self::Cancelled),
+            _ => Err(sqlx::Error::Decode("unknown run state".into())),
+        }
+    }
+}
+
+/// A run.
+#[derive(Clone, Debug, FromRow)]
+pub struct Run {
+    /// The run's id.
+    pub id: Uuid,
+    /// Its project.
+    pub project_id: Uuid,
+    /// The project's slug.
+    pub project_slug: String,
+    /// The hash of its specification.
+    pub spec_hash: String,
+    /// Where it is in its life.
+    #[sqlx(try_from = "String")]
+    pub state: State,
+    /// What the worker is doing.
+    pub phase: Option<String>,
+    /// Units done of the phase.
+    pub progress_done: Option<i64>,
+    /// Units of the phase.
+    pub progress_total: Option<i64>,
+    /// How often a worker began, handed-back leases aside.
+    pub attempt: i32,
+    /// The worker that has or had it last.
+    pub worker: Option<String>,
+    /// When it was queued.
+    pub created_at: DateTime<Utc>,
+    /// When a worker first began.
+    pub started_at: Option<DateTime<Utc>>,
+    /// When it became final.
+    pub completed_at: Option<DateTime<Utc>>,
+    /// The content of `summary.json`.
+    pub summary: Option<Value>,
+    /// Where the published outputs are.
+    pub output_prefix: Option<String>,
+    /// The kind of the error.
+    pub error_type: Option<String>,
+    /// The error.
+    pub error_message: Option<String>,
+}
+
+/// A position in a list that is newest first: what comes after it is older.
+#[derive(Clone, Copy, Debug)]
+pub struct After {
+    /// The last item's time.
+    pub created_at: DateTime<Utc>,
+    /// The last item's id.
+    pub id: Uuid,
+}
+
+impl After {
+    /// Before the newest.
+    pub const START: Self = Self {
+        created_at: DateTime::<Utc>::MAX_UTC,
+        id: Uuid::max(),
+    };
+}
+
+/// A run to be queued.
+#[derive(Clone, Debug)]
+pub struct NewRun<'a> {
+    /// Its id.
+    pub id: Uuid,
+    /// Its project.
+    pub project: Uuid,
+    /// The decoded specification.
+    pub spec: &'a Value,
+    /// Its hash.
+    pub spec_hash: &'a str,
+}
+
+/// What came of queueing a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Queued {
+    /// It is queued.
+    New,
+    /// A run with this id exists.
+    Exists,
+    /// The project has as many queued runs as it may.
+    Full,
+}
+
+/// A run.
+///
+/// # Errors
+/// Errors of the database.
+pub async fn find(db: &PgPool, id: Uuid) -> Result<Option<Run>, sqlx::Error> {
+    sqlx::query_as(FIND).bind(id).fetch_optional(db).await
+}
+
+/// A page of runs, newest first.
+///
+/// # Errors
+/// Errors of the database.
+pub async fn list(
+    db: &PgPool,
+    project: Uuid,
+    after: After,
+    limit: i64,
+) -> Result<Vec<Run>, sqlx::Error> {
+    sqlx::query_as(LIST)
+        .bind(project)
+        .bind(after.created_at)
+        .bind(after.id)
+        .bind(limit)
+        .fetch_all(db)
+        .await
+}
+
+/// Queues a run unless one with its id exists or the project's queue is full.
+///
+/// # Errors
+/// Errors of the database.
+pub async fn enqueue(
+    db: &PgPool,
+    run: &NewRun<'_>,
+    max_queued: i64,
+) -> Result<Queued, sqlx::Error> {
+    let mut tx = db.begin().await?;
+    // Requests for one project wait for each other, so that the bound is exact.
+    sqlx::query(LOCK_QUEUE_OF_PROJECT)
+        .bind(run.project)
+        .execute(&mut *tx)
+        .await?;
+    let queued: i64 = sqlx::query_scalar(COUNT_QUEUED)
+        .bind(run.project)
+        .bind(max_queued)
+        .fetch_one(&mut *tx)
+        .await?;
+    if queued >= max_queued {
+        return Ok(Queued::Full);
+    }
+    let inserted = sqlx::query(INSERT)
+        .bind(run.id)
+        .bind(run.project)
+        .bind(run.spec)
+        .bind(run.spec_hash)
+        .execute(&mut *tx)
+        .await?
+        .rows_affected();
+    sqlx::query(NOTIFY).bind(CHANNEL).execute(&mut *tx).await?;
+    tx.commit().await?;
+    Ok(if inserted == 1 {
+        Queued::New
+    } else {
+        Queued::Exists
+    })
+}
+
+/// Cancels a run that is not final; false where it is. A worker that has it notices at its next
+/// heartbeat and can publish nothing from now on.
+///
+/// # Errors
+/// Errors of the database.
+pub async fn cancel(db: &PgPool, id: Uuid) -> Result<bool, sqlx::Error> {
+    Ok(sqlx::query(CANCEL)
+        .bind(id)
+        .execute(db)
+        .await?
+        .rows_affected()
+        == 1)
+}
+
+/// Runs that wait for a worker.
+///
+/// # Errors
+/// Errors of the database.
+pub async fn queue_depth(db: &PgPool) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar(QUEUE_DEPTH).fetch_one(db).await
+}

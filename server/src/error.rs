@@ -1,0 +1,181 @@
+//! Everything that can go wrong in a request, and the one place that makes it a response.
+
+use axum::Json;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use crds::decode::SpecError;
+use serde::Serialize;
+use std::borrow::Cow;
+
+/// Why a request was not answered as asked.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiError {
+    /// There is no valid identity. The reason is never told.
+    #[error("a valid access token is required")]
+    Unauthenticated,
+    /// Wrong e-mail address, wrong password or disabled: which one is never told.
+    #[error("the e-mail address or the password is wrong")]
+    WrongCredentials,
+    /// The caller is known and may not do this.
+    #[error("you have no permission to do this")]
+    Forbidden,
+    /// It does not exist, or not for this caller.
+    #[error("there is nothing here, or nothing that you may see")]
+    NotFound,
+    /// The path exists, the method does not.
+    #[error("this path does not answer that method")]
+    MethodNotAllowed,
+    /// The request itself is malformed.
+    #[error("{0}")]
+    BadRequest(Cow<'static, str>),
+    /// The body is no JSON by its content type.
+    #[error("the body must be application/json")]
+    UnsupportedMediaType,
+    /// The body is larger than the route takes.
+    #[error("the body is larger than {0} bytes")]
+    TooLarge(u64),
+    /// It contradicts what exists.
+    #[error("{0}")]
+    Conflict(Cow<'static, str>),
+    /// A specification is wrong, in every place listed.
+    #[error("the specification is wrong in {} place(s)", .0.len())]
+    InvalidSpecification(Vec<SpecError>),
+    /// The project has as many queued runs as it may.
+    #[error("the project has {0} queued runs, as many as it may; wait for some to finish")]
+    QueueFull(i64),
+    /// The request took too long.
+    #[error("the request took too long")]
+    Timeout,
+    /// Something this server needs is away; the reason is safe to show.
+    #[error("{0}")]
+    Unavailable(Cow<'static, str>),
+    /// The database failed. Details go to the log only.
+    #[error("database: {0}")]
+    Database(#[from] sqlx::Error),
+    /// The object store failed. Details go to the log only.
+    #[error("object store: {0}")]
+    Storage(#[from] object_store::Error),
+    /// A defect or a broken invariant. Details go to the log only.
+    #[error("{0}")]
+    Internal(String),
+}
+
+/// An RFC 9457 problem document.
+#[derive(Serialize)]
+struct Problem<'a> {
+    #[serde(rename = "type")]
+    kind: String,
+    title: &'static str,
+    status: u16,
+    detail: Cow<'a, str>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    errors: &'a [SpecError],
+}
+
+impl ApiError {
+    /// A malformed request.
+    pub fn bad_request(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::BadRequest(detail.into())
+    }
+
+    /// A contradiction to what exists.
+    pub fn conflict(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::Conflict(detail.into())
+    }
+
+    /// Status, the last part of the problem's type, and its title.
+    fn problem(&self) -> (StatusCode, &'static str, &'static str) {
+        match self {
+            Self::Unauthenticated => (
+                StatusCode::UNAUTHORIZED,
+                "unauthenticated",
+                "Not authenticated",
+            ),
+            Self::WrongCredentials => (
+                StatusCode::UNAUTHORIZED,
+                "wrong-credentials",
+                "Wrong credentials",
+            ),
+            Self::Forbidden => (StatusCode::FORBIDDEN, "forbidden", "Forbidden"),
+            Self::NotFound => (StatusCode::NOT_FOUND, "not-found", "Not found"),
+            Self::MethodNotAllowed => (
+                StatusCode::METHOD_NOT_ALLOWED,
+                "method-not-allowed",
+                "Method not allowed",
+            ),
+            Self::BadRequest(_) => (StatusCode::BAD_REQUEST, "bad-request", "Bad request"),
+            Self::UnsupportedMediaType => (
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "unsupported-media-type",
+                "Unsupported media type",
+            ),
+            Self::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "too-large", "Too large"),
+            Self::Conflict(_) => (StatusCode::CONFLICT, "conflict", "Conflict"),
+            Self::InvalidSpecification(_) => (
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "invalid-specification",
+                "The specification is wrong",
+            ),
+            Self::QueueFull(_) => (
+                StatusCode::TOO_MANY_REQUESTS,
+                "queue-full",
+                "The queue is full",
+            ),
+            Self::Timeout => (StatusCode::SERVICE_UNAVAILABLE, "timeout", "Timeout"),
+            Self::Unavailable(_)
+            | Self::Database(sqlx::Error::PoolTimedOut | sqlx::Error::Io(_)) => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "unavailable",
+                "Unavailable",
+            ),
+            Self::Database(_) | Self::Storage(_) | Self::Internal(_) => (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "internal",
+                "Internal error",
+            ),
+        }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let (status, name, title) = self.problem();
+        let (detail, errors) = match &self {
+            Self::Database(_) | Self::Storage(_) | Self::Internal(_) => {
+                tracing::error!(error = %self, "request failed");
+                (
+                    Cow::Borrowed("the server could not do this; the log has the details"),
+                    &[][..],
+                )
+            }
+            Self::InvalidSpecification(errors) => (self.to_string().into(), errors.as_slice()),
+            _ => (self.to_string().into(), &[][..]),
+        };
+        let problem = Problem {
+            kind: format!("urn:reconciliation-platform:problem:{name}"),
+            title,
+            status: status.as_u16(),
+            detail,
+            errors,
+        };
+        let mut response = (status, Json(&problem)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(
+            header::CONTENT_TYPE,
+            header::HeaderValue::from_static("application/problem+json"),
+        );
+        if status == StatusCode::UNAUTHORIZED {
+            headers.insert(
+                header::WWW_AUTHENTICATE,
+                header::HeaderValue::from_static("Bearer"),
+            );
+        }
+        if matches!(
+            status,
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
+        ) {
+            headers.insert(header::RETRY_AFTER, header::HeaderValue::from_static("5"));
+        }
+        response
+    }
+}

@@ -1,0 +1,16 @@
+//! The API of a ReconciliationPlatform and its run workers.
+//!
+//! [`router`] shows the whole surface, [`auth`] who may use it, [`runs`] how a run is worked on,
+//! [`db`] and [`storage`] what is kept. The contract is `docs/api.md`.
+
+pub mod app;
+pub mod auth;
+pub mod commands;
+pub mod config;
+pub mod db;
+pub mod error;
+pub mod router;
+pub mod routes;
+pub mod runs;
+pub mod storage;
+pub mod telemetry;

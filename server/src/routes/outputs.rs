@@ -1,0 +1,108 @@
+//! `/runs/{id}/outputs`
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::header;
+use axum::response::IntoResponse;
+use serde::Serialize;
+use std::collections::HashMap;
+
+use super::input::ApiQuery;
+use super::page::{Page, PageQuery, page};
+use crate::app::App;
+use crate::auth::{RunAccess, Viewer};
+use crate::db::runs::Run;
+use crate::error::ApiError;
+
+/// A file that a run wrote.
+#[derive(Serialize)]
+pub struct OutputResponse {
+    name: String,
+    size: u64,
+}
+
+/// The key of an output of a succeeded run.
+///
+/// # Errors
+/// `Conflict` before the run has succeeded, `NotFound` for what cannot be an output's name.
+pub(super) fn key(run: &Run, name: &str) -> Result<object_store::path::Path, ApiError> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    if name.is_empty() || name.starts_with('.') || !name.chars().all(plain) {
+        return Err(ApiError::NotFound);
+    }
+    Ok(prefix(run)?.join(name))
+}
+
+fn prefix(run: &Run) -> Result<object_store::path::Path, ApiError> {
+    run.output_prefix
+        .as_deref()
+        .map(object_store::path::Path::from)
+        .ok_or_else(|| ApiError::conflict("the run has no outputs, because it has not succeeded"))
+}
+
+/// The files of a run.
+///
+/// # Errors
+/// `Conflict` before the run has succeeded.
+pub async fn list(
+    State(app): State<App>,
+    RunAccess { run, .. }: RunAccess<Viewer>,
+    ApiQuery(query): ApiQuery<PageQuery>,
+) -> Result<Json<Page<OutputResponse>>, ApiError> {
+    let (limit, after) = (query.limit()?, query.position()?.unwrap_or_default());
+    let objects = app.storage.list(&prefix(&run)?).await?;
+    let outputs = objects
+        .into_iter()
+        .filter_map(|object| {
+            let name = object.location.filename()?.to_owned();
+            Some(OutputResponse {
+                name,
+                size: object.size,
+            })
+        })
+        .filter(|output| output.name > after)
+        .take(usize::try_from(limit).unwrap_or_default() + 1)
+        .collect();
+    Ok(Json(page(
+        outputs,
+        limit,
+        |output| output.name.clone(),
+        |output| output,
+    )))
+}
+
+/// A file of a run. It is always sent for download: a browser must not run what data made.
+///
+/// # Errors
+/// `Conflict` before the run has succeeded, `NotFound`.
+pub async fn download(
+    State(app): State<App>,
+    RunAccess { run, .. }: RunAccess<Viewer>,
+    Path(path): Path<HashMap<String, String>>,
+) -> Result<impl IntoResponse, ApiError> {
+    let name = path.get("name").map(String::as_str).unwrap_or_default();
+    let (size, stream) = match app.storage.get(&key(&run, name)?).await {
+        Err(object_store::Error::NotFound { .. }) => return Err(ApiError::NotFound),
+        result => result?,
+    };
+    let headers = [
+        (header::CONTENT_TYPE, content_type(name).to_owned()),
+        (header::CONTENT_LENGTH, size.to_string()),
+        (
+            header::CONTENT_DISPOSITION,
+            format!("attachment; filename=\"{name}\""),
+        ),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
+    ];
+    Ok((headers, Body::from_stream(stream)))
+}
+
+fn content_type(name: &str) -> &'static str {
+    match name.rsplit('.').next() {
+        Some("json") => "application/json",
+        Some("csv") => "text/csv; charset=utf-8",
+        Some("parquet") => "application/vnd.apache.parquet",
+        _ => "application/octet-stream",
+    }
+}

@@ -1,0 +1,105 @@
+//! `/platform`: what only the operator does.
+
+use axum::Json;
+use axum::extract::State;
+use crds::decode::SpecError;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use uuid::Uuid;
+
+use super::input::ApiJson;
+use super::projects::is_slug;
+use crate::app::App;
+use crate::auth::{Caller, is_dns_label};
+use crate::db;
+use crate::error::ApiError;
+
+/// `PUT /platform/projects`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DeclareRequest {
+    projects: Vec<DeclaredProject>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DeclaredProject {
+    slug: String,
+    namespaces: Vec<String>,
+}
+
+/// The declared projects.
+#[derive(Serialize)]
+pub struct DeclareResponse {
+    projects: Vec<ProjectId>,
+}
+
+#[derive(Serialize)]
+struct ProjectId {
+    id: Uuid,
+    slug: String,
+}
+
+impl DeclareRequest {
+    /// Slugs, and pairs of slug and namespace, once each.
+    fn validate(self) -> Result<(Vec<String>, Vec<(String, String)>), ApiError> {
+        let mut errors = Vec::new();
+        let (mut slugs, mut members) = (Vec::new(), BTreeSet::new());
+        for (index, project) in self.projects.into_iter().enumerate() {
+            let path = format!("projects[{index}]");
+            if !is_slug(&project.slug) {
+                errors.push(SpecError {
+                    path: format!("{path}.slug"),
+                    message:
+                        "must be 1 to 63 lower-case letters, digits and inner dashes, and no UUID"
+                            .into(),
+                });
+            } else if slugs.contains(&project.slug) {
+                errors.push(SpecError {
+                    path: format!("{path}.slug"),
+                    message: "is declared already; slugs are unique".into(),
+                });
+            }
+            for (at, namespace) in project.namespaces.into_iter().enumerate() {
+                if !is_dns_label(&namespace) {
+                    errors.push(SpecError {
+                        path: format!("{path}.namespaces[{at}]"),
+                        message: "must be a namespace's name".into(),
+                    });
+                }
+                members.insert((project.slug.clone(), namespace));
+            }
+            slugs.push(project.slug);
+        }
+        if errors.is_empty() {
+            Ok((slugs, members.into_iter().collect()))
+        } else {
+            Err(ApiError::InvalidSpecification(errors))
+        }
+    }
+}
+
+/// Makes the declared projects and their declared namespaces exactly these. Doing it twice changes
+/// nothing.
+///
+/// # Errors
+/// `Forbidden` for everybody but the operator as itself, `InvalidSpecification`.
+pub async fn declare_projects(
+    State(app): State<App>,
+    caller: Caller,
+    ApiJson(request): ApiJson<DeclareRequest>,
+) -> Result<Json<DeclareResponse>, ApiError> {
+    if !matches!(caller, Caller::Operator) {
+        return Err(ApiError::Forbidden);
+    }
+    let (slugs, members) = request.validate()?;
+    let projects = db::projects::declare(&app.db, &slugs, &members)
+        .await?
+        .into_iter()
+        .map(|project| ProjectId {
+            id: project.id,
+            slug: project.slug,
+        })
+        .collect();
+    Ok(Json(DeclareResponse { projects }))
+}

@@ -1,0 +1,206 @@
+//! `/runs`
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use uuid::Uuid;
+
+use super::input::{ApiJson, ApiQuery};
+use super::page::{Page, PageQuery, page, position};
+use crate::app::App;
+use crate::auth::{Caller, Editor, ProjectAccess, RunAccess, Viewer, check_project_permission};
+use crate::db;
+use crate::db::projects::ProjectRef;
+use crate::db::runs::{After, NewRun, Queued, Run, State as RunState};
+use crate::error::ApiError;
+use crate::runs::spec;
+
+/// `POST /runs`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CreateRequest {
+    id: Option<Uuid>,
+    project: String,
+    spec: Value,
+}
+
+/// A run.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RunResponse {
+    id: Uuid,
+    project: RunProject,
+    state: RunState,
+    phase: Option<String>,
+    progress: Option<RunProgress>,
+    attempt: i32,
+    worker: Option<String>,
+    created_at: DateTime<Utc>,
+    started_at: Option<DateTime<Utc>>,
+    completed_at: Option<DateTime<Utc>>,
+    summary: Option<Value>,
+    error: Option<RunError>,
+    result_uri: String,
+}
+
+#[derive(Serialize)]
+struct RunProject {
+    id: Uuid,
+    slug: String,
+}
+
+#[derive(Serialize)]
+struct RunProgress {
+    done: i64,
+    total: i64,
+}
+
+#[derive(Serialize)]
+struct RunError {
+    #[serde(rename = "type")]
+    kind: String,
+    message: String,
+}
+
+impl From<Run> for RunResponse {
+    fn from(run: Run) -> Self {
+        let progress = run.progress_done.zip(run.progress_total);
+        let error = run.error_type.zip(run.error_message);
+        Self {
+            id: run.id,
+            project: RunProject {
+                id: run.project_id,
+                slug: run.project_slug,
+            },
+            state: run.state,
+            phase: run.phase,
+            progress: progress.map(|(done, total)| RunProgress { done, total }),
+            attempt: run.attempt,
+            worker: run.worker,
+            created_at: run.created_at,
+            started_at: run.started_at,
+            completed_at: run.completed_at,
+            summary: run.summary,
+            error: error.map(|(kind, message)| RunError { kind, message }),
+            result_uri: location(run.id) + "/outputs",
+        }
+    }
+}
+
+fn location(id: Uuid) -> String {
+    format!("/api/v2/runs/{id}")
+}
+
+fn answer(status: StatusCode, run: Run) -> Response {
+    (
+        status,
+        [(header::LOCATION, location(run.id))],
+        Json(RunResponse::from(run)),
+    )
+        .into_response()
+}
+
+/// Queues a run. The same request with the same id is answered with the same run.
+///
+/// # Errors
+/// `Forbidden` also where the project does not exist, `InvalidSpecification` with every mistake,
+/// `Conflict` where the id belongs to another run, `QueueFull`.
+pub async fn create(
+    State(app): State<App>,
+    caller: Caller,
+    ApiJson(request): ApiJson<CreateRequest>,
+) -> Result<Response, ApiError> {
+    let project = ProjectRef::parse(&request.project);
+    let access: ProjectAccess<Editor> = check_project_permission(&app, &caller, &project)
+        .await
+        .map_err(|error| match error {
+            // Whoever may not run here is told the same, whether the project exists or not.
+            ApiError::NotFound => ApiError::Forbidden,
+            error => error,
+        })?;
+    let checked = spec::check(&app.db, access.id(), request.spec).await?;
+    let id = request.id.unwrap_or_else(Uuid::new_v4);
+    if let Some(run) = db::runs::find(&app.db, id).await? {
+        return existing(&access, &checked.hash, run);
+    }
+    let new = NewRun {
+        id,
+        project: access.id(),
+        spec: &checked.spec,
+        spec_hash: &checked.hash,
+    };
+    let queued = db::runs::enqueue(&app.db, &new, app.config.max_queued_per_project).await?;
+    if queued == Queued::Full {
+        return Err(ApiError::QueueFull(app.config.max_queued_per_project));
+    }
+    let run = db::runs::find(&app.db, id)
+        .await?
+        .ok_or(ApiError::NotFound)?;
+    match queued {
+        Queued::New => Ok(answer(StatusCode::ACCEPTED, run)),
+        // Another request with the same id was faster.
+        Queued::Exists | Queued::Full => existing(&access, &checked.hash, run),
+    }
+}
+
+fn existing(
+    access: &ProjectAccess<Editor>,
+    spec_hash: &str,
+    run: Run,
+) -> Result<Response, ApiError> {
+    if run.project_id == access.id() && run.spec_hash == spec_hash {
+        Ok(answer(StatusCode::OK, run))
+    } else {
+        Err(ApiError::conflict(
+            "the id belongs to a run of another specification or project",
+        ))
+    }
+}
+
+/// A run.
+pub async fn show(RunAccess { run, .. }: RunAccess<Viewer>) -> Json<RunResponse> {
+    Json(run.into())
+}
+
+/// Cancels a run: at once for everybody who looks, and at its next heartbeat for its worker.
+///
+/// # Errors
+/// `Conflict` where it has ended otherwise.
+pub async fn cancel(
+    State(app): State<App>,
+    RunAccess { run, .. }: RunAccess<Editor>,
+) -> Result<impl IntoResponse, ApiError> {
+    db::runs::cancel(&app.db, run.id).await?;
+    let run = db::runs::find(&app.db, run.id)
+        .await?
+        .ok_or(ApiError::NotFound)?;
+    if run.state == RunState::Cancelled {
+        Ok((StatusCode::ACCEPTED, Json(RunResponse::from(run))))
+    } else {
+        Err(ApiError::conflict("the run has ended already"))
+    }
+}
+
+/// The runs of a project, newest first.
+///
+/// # Errors
+/// `BadRequest` for a wrong cursor or limit.
+pub async fn list(
+    State(app): State<App>,
+    access: ProjectAccess<Viewer>,
+    ApiQuery(query): ApiQuery<PageQuery>,
+) -> Result<Json<Page<RunResponse>>, ApiError> {
+    let (limit, after) = (query.limit()?, query.after()?);
+    let rows = db::runs::list(&app.db, access.id(), after, limit + 1).await?;
+    let at = |row: &Run| {
+        position(After {
+            created_at: row.created_at,
+            id: row.id,
+        })
+    };
+    Ok(Json(page(rows, limit, at, RunResponse::from)))
+}

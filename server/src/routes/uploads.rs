@@ -1,0 +1,211 @@
+//! `/projects/{project}/uploads`
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::IntoResponse;
+use chrono::{DateTime, Utc};
+use futures::StreamExt;
+use object_store::buffered::BufWriter;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::collections::HashMap;
+use std::time::Duration;
+use tokio::io::AsyncWriteExt;
+use uuid::Uuid;
+
+use super::input::ApiQuery;
+use super::page::{Page, PageQuery, page, position};
+use crate::app::App;
+use crate::auth::{Editor, ProjectAccess, Viewer};
+use crate::db;
+use crate::db::runs::After;
+use crate::db::uploads::Upload;
+use crate::error::ApiError;
+use crate::storage::upload_key;
+
+/// A client that sends nothing for this long is given up.
+const IDLE: Duration = Duration::from_secs(30);
+/// An upload takes at most this long.
+const DEADLINE: Duration = Duration::from_hours(2);
+
+/// The query of an upload.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CreateQuery {
+    name: String,
+}
+
+/// An upload.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UploadResponse {
+    id: Uuid,
+    name: String,
+    size: i64,
+    sha256: String,
+    created_at: DateTime<Utc>,
+}
+
+impl From<Upload> for UploadResponse {
+    fn from(upload: Upload) -> Self {
+        Self {
+            id: upload.id,
+            name: upload.name,
+            size: upload.size,
+            sha256: hex::encode(upload.sha256),
+            created_at: upload.created_at,
+        }
+    }
+}
+
+/// Takes a file: streamed to the object store while it is hashed and bounded.
+///
+/// # Errors
+/// `BadRequest` for a bad name or a body that ends early, `TooLarge`.
+pub async fn create(
+    State(app): State<App>,
+    access: ProjectAccess<Editor>,
+    ApiQuery(query): ApiQuery<CreateQuery>,
+    headers: HeaderMap,
+    body: Body,
+) -> Result<impl IntoResponse, ApiError> {
+    check_name(&query.name)?;
+    let max = app.config.max_upload_bytes;
+    let announced = headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.parse::<u64>().ok());
+    if announced.is_some_and(|length| length > max) {
+        return Err(ApiError::TooLarge(max));
+    }
+    let project = access.id();
+    // A task of its own: when the client goes away this handler is dropped, and the task still
+    // cleans up.
+    let (upload, new) = tokio::spawn(store(app, project, query.name, body))
+        .await
+        .map_err(|error| ApiError::Internal(format!("upload: {error}")))??;
+    let location = format!("/api/v2/projects/{project}/uploads/{}", upload.id);
+    let status = if new {
+        StatusCode::CREATED
+    } else {
+        StatusCode::OK
+    };
+    Ok((
+        status,
+        [(header::LOCATION, location)],
+        Json(UploadResponse::from(upload)),
+    ))
+}
+
+async fn store(
+    app: App,
+    project: Uuid,
+    name: String,
+    body: Body,
+) -> Result<(Upload, bool), ApiError> {
+    let temporary = object_store::path::Path::from(format!("tmp/{}", Uuid::new_v4()));
+    let mut writer = app.storage.writer(&temporary);
+    let copied = tokio::time::timeout(
+        DEADLINE,
+        copy(body, &mut writer, app.config.max_upload_bytes),
+    );
+    let (sha256, size) = match copied.await.unwrap_or(Err(ApiError::Timeout)) {
+        Ok(copied) => copied,
+        Err(error) => {
+            if let Err(error) = writer.abort().await {
+                tracing::debug!(%error, "nothing to abort");
+            }
+            return Err(error);
+        }
+    };
+    let key = upload_key(project, &sha256);
+    if let Err(error) = app.storage.promote(&temporary, &key).await {
+        if let Err(error) = app.storage.delete(&temporary).await {
+            tracing::warn!(%error, key = %temporary, "a temporary object is left behind");
+        }
+        return Err(error.into());
+    }
+    let size = i64::try_from(size).map_err(|error| ApiError::Internal(error.to_string()))?;
+    Ok(db::uploads::insert(&app.db, project, &name, &sha256, size).await?)
+}
+
+/// Copies the body, and only completes the object when all of it was good.
+async fn copy(body: Body, writer: &mut BufWriter, max: u64) -> Result<(Vec<u8>, u64), ApiError> {
+    let (mut hash, mut size) = (Sha256::new(), 0_u64);
+    let mut stream = body.into_data_stream();
+    while let Some(chunk) = tokio::time::timeout(IDLE, stream.next())
+        .await
+        .map_err(|_| ApiError::Timeout)?
+    {
+        let chunk = chunk.map_err(|_| ApiError::bad_request("the body ended early"))?;
+        size += chunk.len() as u64;
+        if size > max {
+            return Err(ApiError::TooLarge(max));
+        }
+        hash.update(&chunk);
+        writer.put(chunk).await?;
+    }
+    writer
+        .shutdown()
+        .await
+        .map_err(|error| ApiError::Internal(format!("completing an upload: {error}")))?;
+    Ok((hash.finalize().to_vec(), size))
+}
+
+/// A name is one path component without control characters.
+fn check_name(name: &str) -> Result<(), ApiError> {
+    let bad = name.is_empty()
+        || name.len() > 255
+        || name == "."
+        || name == ".."
+        || name
+            .chars()
+            .any(|c| c.is_control() || matches!(c, '/' | '\\'));
+    if bad {
+        return Err(ApiError::bad_request(
+            "name must be a file name of 1 to 255 bytes without path parts and control characters",
+        ));
+    }
+    Ok(())
+}
+
+/// The uploads of a project, newest first.
+///
+/// # Errors
+/// `BadRequest` for a wrong cursor or limit.
+pub async fn list(
+    State(app): State<App>,
+    access: ProjectAccess<Viewer>,
+    ApiQuery(query): ApiQuery<PageQuery>,
+) -> Result<Json<Page<UploadResponse>>, ApiError> {
+    let (limit, after) = (query.limit()?, query.after()?);
+    let rows = db::uploads::list(&app.db, access.id(), after, limit + 1).await?;
+    let at = |row: &Upload| {
+        position(After {
+            created_at: row.created_at,
+            id: row.id,
+        })
+    };
+    Ok(Json(page(rows, limit, at, UploadResponse::from)))
+}
+
+/// An upload.
+///
+/// # Errors
+/// `NotFound`.
+pub async fn show(
+    State(app): State<App>,
+    access: ProjectAccess<Viewer>,
+    Path(path): Path<HashMap<String, String>>,
+) -> Result<Json<UploadResponse>, ApiError> {
+    let id = path
+        .get("id")
+        .and_then(|id| id.parse().ok())
+        .ok_or(ApiError::NotFound)?;
+    let upload = db::uploads::find(&app.db, access.id(), id)
+        .await?
+        .ok_or(ApiError::NotFound)?;
+    Ok(Json(upload.into()))
+}

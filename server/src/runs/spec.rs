@@ -1,0 +1,99 @@
+//! Whether a specification can be run in a project; every mistake is found at once.
+
+use crds::decode::{SpecError, spec_from_value};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use sqlx::PgPool;
+use uuid::Uuid;
+
+use crate::db;
+use crate::error::ApiError;
+
+/// A specification that can be run.
+#[derive(Debug)]
+pub struct Checked {
+    /// The decoded specification, with its defaults left out.
+    pub spec: Value,
+    /// The hash of its canonical form.
+    pub hash: String,
+}
+
+/// Checks the language, its expressions, and that the sources are uploads of the project.
+///
+/// # Errors
+/// `InvalidSpecification` with every mistake.
+pub async fn check(db: &PgPool, project: Uuid, raw: Value) -> Result<Checked, ApiError> {
+    let mut errors = Vec::new();
+    for side in ["left", "right"] {
+        check_source(db, project, side, &raw[side]["source"], &mut errors).await?;
+    }
+    if raw.to_string().contains("\\u0000") {
+        errors.push(SpecError {
+            path: String::new(),
+            message: "must not contain the character U+0000".into(),
+        });
+    }
+    let spec = match spec_from_value(&raw) {
+        Ok(spec) => spec,
+        Err(found) => {
+            // Shape errors first, in the order of the document.
+            errors.splice(0..0, found);
+            return Err(ApiError::InvalidSpecification(errors));
+        }
+    };
+    // Expressions are parsed by the SQL planner: short, but no work for a thread that serves.
+    let (spec, found) = tokio::task::spawn_blocking(move || {
+        let found = engine::validate(&spec).err().unwrap_or_default();
+        (spec, found)
+    })
+    .await
+    .map_err(|error| ApiError::Internal(format!("validation: {error}")))?;
+    errors.extend(found);
+    if !errors.is_empty() {
+        return Err(ApiError::InvalidSpecification(errors));
+    }
+    let hash = format!(
+        "sha256:{}",
+        hex::encode(Sha256::digest(spec.canonical_json()))
+    );
+    let spec = serde_json::to_value(&spec)
+        .map_err(|error| ApiError::Internal(format!("writing a specification: {error}")))?;
+    Ok(Checked { spec, hash })
+}
+
+async fn check_source(
+    db: &PgPool,
+    project: Uuid,
+    side: &str,
+    source: &Value,
+    errors: &mut Vec<SpecError>,
+) -> Result<(), ApiError> {
+    let mut add = |path: &str, message: &str| {
+        errors.push(SpecError {
+            path: format!("{side}.source.{path}"),
+            message: message.into(),
+        });
+    };
+    if !source["uri"].is_null() {
+        add(
+            "uri",
+            "is for the CLI; upload the file to the project and use upload: {id}",
+        );
+    }
+    if !source["configMap"].is_null() {
+        add(
+            "configMap",
+            "is for a ReconciliationJob; upload the file to the project and use upload: {id}",
+        );
+    }
+    if let Some(id) = source["upload"]["id"].as_str() {
+        let known = match Uuid::try_parse(id) {
+            Ok(id) => db::uploads::find(db, project, id).await?.is_some(),
+            Err(_) => false,
+        };
+        if !known {
+            add("upload.id", "is no upload of this project");
+        }
+    }
+    Ok(())
+}
