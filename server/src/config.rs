@@ -335,8 +335,9 @@ impl Reader<'_> {
 
     fn database(&mut self) -> DatabaseConfig {
         let url = self.required("DATABASE_URL").unwrap_or_default();
-        let well_formed = url.starts_with("postgres://") || url.starts_with("postgresql://");
-        if !url.is_empty() && !(well_formed && PgConnectOptions::from_str(&url).is_ok()) {
+        let scheme = url.starts_with("postgres://") || url.starts_with("postgresql://");
+        let well_formed = scheme && PgConnectOptions::from_str(&url).is_ok();
+        if !url.is_empty() && !well_formed {
             self.bad(
                 "DATABASE_URL",
                 "is no URL of the form postgres://user:password@host:port/database",

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use serde::Deserialize;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use super::input::{ApiJson, ApiQuery};
 use super::page::{Page, PageQuery, page};
@@ -77,7 +77,7 @@ pub async fn put(
 pub async fn remove(
     State(app): State<App>,
     access: ProjectAccess<Owner>,
-    Path(path): Path<HashMap<String, String>>,
+    Path(path): Path<BTreeMap<String, String>>,
 ) -> Result<StatusCode, ApiError> {
     let kind = match path.get("kind").map(String::as_str) {
         Some("user") => Kind::User,

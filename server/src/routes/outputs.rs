@@ -6,7 +6,7 @@ use axum::extract::{Path, State};
 use axum::http::header;
 use axum::response::IntoResponse;
 use serde::Serialize;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use super::input::ApiQuery;
 use super::page::{Page, PageQuery, page};
@@ -79,7 +79,7 @@ pub async fn list(
 pub async fn download(
     State(app): State<App>,
     RunAccess { run, .. }: RunAccess<Viewer>,
-    Path(path): Path<HashMap<String, String>>,
+    Path(path): Path<BTreeMap<String, String>>,
 ) -> Result<impl IntoResponse, ApiError> {
     let name = path.get("name").map(String::as_str).unwrap_or_default();
     let (size, stream) = match app.storage.get(&key(&run, name)?).await {

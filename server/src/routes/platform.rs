@@ -40,9 +40,14 @@ struct ProjectId {
     slug: String,
 }
 
+/// A request that can be carried out: each slug and each pair of slug and namespace once.
+struct Declaration {
+    slugs: Vec<String>,
+    members: Vec<(String, String)>,
+}
+
 impl DeclareRequest {
-    /// Slugs, and pairs of slug and namespace, once each.
-    fn validate(self) -> Result<(Vec<String>, Vec<(String, String)>), ApiError> {
+    fn validate(self) -> Result<Declaration, ApiError> {
         let mut errors = Vec::new();
         let (mut slugs, mut members) = (Vec::new(), BTreeSet::new());
         for (index, project) in self.projects.into_iter().enumerate() {
@@ -72,7 +77,8 @@ impl DeclareRequest {
             slugs.push(project.slug);
         }
         if errors.is_empty() {
-            Ok((slugs, members.into_iter().collect()))
+            let members = members.into_iter().collect();
+            Ok(Declaration { slugs, members })
         } else {
             Err(ApiError::InvalidSpecification(errors))
         }
@@ -92,7 +98,7 @@ pub async fn declare_projects(
     if !matches!(caller, Caller::Operator) {
         return Err(ApiError::Forbidden);
     }
-    let (slugs, members) = request.validate()?;
+    let Declaration { slugs, members } = request.validate()?;
     let projects = db::projects::declare(&app.db, &slugs, &members)
         .await?
         .into_iter()

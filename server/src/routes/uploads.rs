@@ -10,7 +10,7 @@ use futures::StreamExt;
 use object_store::buffered::BufWriter;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use uuid::Uuid;
@@ -198,7 +198,7 @@ pub async fn list(
 pub async fn show(
     State(app): State<App>,
     access: ProjectAccess<Viewer>,
-    Path(path): Path<HashMap<String, String>>,
+    Path(path): Path<BTreeMap<String, String>>,
 ) -> Result<Json<UploadResponse>, ApiError> {
     let id = path
         .get("id")
