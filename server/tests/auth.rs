@@ -1,0 +1,457 @@
+//! Logging in, and who may do what: the table of `docs/api.md`.
+
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+use sqlx::PgPool;
+use support::{PASSWORD, Server, assert_problem, json_of};
+
+mod support;
+
+#[sqlx::test]
+async fn a_login_gives_a_token_that_works(db: PgPool) {
+    let server = Server::start(db).await;
+    server.user_with_password("ann@example.com").await;
+    let body = json!({"email": "Ann@Example.com", "password": PASSWORD});
+    let response = server
+        .post("/api/v2/auth/login", &body)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+    let login = json_of(response).await;
+    assert_eq!(
+        (&login["tokenType"], &login["expiresIn"]),
+        (&json!("Bearer"), &json!(900))
+    );
+    let token = login["accessToken"].as_str().unwrap();
+    let me = server
+        .get("/api/v2/users/me")
+        .bearer_auth(token)
+        .send()
+        .await
+        .unwrap();
+    let me = json_of(me).await;
+    assert_eq!(
+        (&me["email"], &me["platformAdmin"]),
+        (&json!("ann@example.com"), &json!(false))
+    );
+}
+
+#[sqlx::test]
+async fn every_wrong_login_gets_the_same_answer(db: PgPool) {
+    let server = Server::start(db).await;
+    server.user_with_password("ann@example.com").await;
+    let disabled = server.user_with_password("bob@example.com").await;
+    disable(&server, disabled).await;
+    let mut answers = Vec::new();
+    for (email, password) in [
+        ("ann@example.com", "wrong password"),
+        ("nobody@example.com", PASSWORD),
+        ("bob@example.com", PASSWORD),
+    ] {
+        let body = json!({"email": email, "password": password});
+        let response = server
+            .post("/api/v2/auth/login", &body)
+            .send()
+            .await
+            .unwrap();
+        answers.push(assert_problem(response, 401, "wrong-credentials").await);
+    }
+    assert!(answers.windows(2).all(|pair| pair[0] == pair[1]));
+}
+
+#[sqlx::test]
+async fn the_token_of_a_disabled_user_is_refused(db: PgPool) {
+    let server = Server::start(db).await;
+    let (id, token) = server.user("ann@example.com", false).await;
+    disable(&server, id).await;
+    let response = server
+        .get("/api/v2/users/me")
+        .bearer_auth(token)
+        .send()
+        .await
+        .unwrap();
+    assert_problem(response, 401, "unauthenticated").await;
+}
+
+#[sqlx::test]
+async fn an_expired_token_is_refused(db: PgPool) {
+    let server = Server::start(db).await;
+    let (id, _) = server.user("ann@example.com", false).await;
+    let then = std::time::SystemTime::now() - std::time::Duration::from_secs(901);
+    let token = server.app.tokens.issue_at(id, then).unwrap();
+    let response = server
+        .get("/api/v2/users/me")
+        .bearer_auth(token)
+        .send()
+        .await
+        .unwrap();
+    assert_problem(response, 401, "unauthenticated").await;
+}
+
+async fn disable(server: &Server, id: uuid::Uuid) {
+    sqlx::query("UPDATE users SET disabled_at = now() WHERE id = $1")
+        .bind(id)
+        .execute(&server.app.db)
+        .await
+        .unwrap();
+}
+
+/// A caller: a name, a token and the namespace it claims to act for.
+struct Caller {
+    name: &'static str,
+    token: Option<String>,
+    namespace: Option<&'static str>,
+}
+
+#[sqlx::test]
+async fn who_may_do_what(db: PgPool) {
+    let server = Server::start(db).await;
+    let (owner, project) = server.owner_of("treasury").await;
+    let people = [("viewer", "viewer"), ("editor", "editor")];
+    let path = format!("/api/v2/projects/{project}/members");
+    let mut tokens = std::collections::HashMap::new();
+    for (name, role) in people {
+        let (_, token) = server.user(&format!("{name}@example.com"), false).await;
+        put_member(
+            &server,
+            &owner,
+            &path,
+            &json!({"kind": "user", "name": format!("{name}@example.com"), "role": role}),
+        )
+        .await;
+        tokens.insert(name, token);
+    }
+    put_member(
+        &server,
+        &owner,
+        &path,
+        &json!({"kind": "namespace", "name": "team", "role": "editor"}),
+    )
+    .await;
+    let (_, stranger) = server.user("stranger@example.com", false).await;
+    let (_, admin) = server.user("admin@example.com", true).await;
+    let spec = server.small_spec(&owner, project).await;
+    let run = server.queue(&owner, project, &spec).await;
+
+    let caller = |name, token: &str, namespace| Caller {
+        name,
+        token: Some(token.to_owned()),
+        namespace,
+    };
+    let operator = server.operator();
+    let mut callers = vec![
+        Caller {
+            name: "anonymous",
+            token: None,
+            namespace: None,
+        },
+        caller("stranger", &stranger, None),
+        caller("viewer", &tokens["viewer"], None),
+        caller("editor", &tokens["editor"], None),
+        caller("owner", &owner, None),
+        caller("admin", &admin, None),
+        caller("operator for a member", &operator, Some("team")),
+        caller("operator for a stranger", &operator, Some("strangers")),
+        caller("operator", &operator, None),
+        caller("owner with the header", &owner, Some("team")),
+    ];
+    for (name, token) in server.forged() {
+        callers.push(Caller {
+            name,
+            token: Some(token),
+            namespace: Some("team"),
+        });
+    }
+
+    let body = json!({"project": "treasury", "spec": {}});
+    let member = json!({"kind": "namespace", "name": "other", "role": "viewer"});
+    let nothing = json!({"projects": []});
+    let project_path = |rest: &str| format!("/api/v2/projects/treasury{rest}");
+    let run_path = |rest: &str| format!("/api/v2/runs/{run}{rest}");
+    // The status for: anonymous, stranger, viewer, editor, owner, admin, operator for a member,
+    // operator for a stranger, operator, owner with the header. Forged tokens are all 401.
+    // Where a permitted request fails later on purpose, its own status stands.
+    let table: Vec<(&str, String, Option<&Value>, [u16; 10])> = vec![
+        (
+            "GET",
+            "/api/v2/users/me".into(),
+            None,
+            [401, 200, 200, 200, 200, 200, 403, 403, 403, 403],
+        ),
+        (
+            "GET",
+            "/api/v2/projects".into(),
+            None,
+            [401, 200, 200, 200, 200, 200, 200, 200, 403, 403],
+        ),
+        (
+            "GET",
+            project_path(""),
+            None,
+            [401, 404, 200, 200, 200, 200, 200, 404, 403, 403],
+        ),
+        (
+            "GET",
+            project_path("/members"),
+            None,
+            [401, 404, 200, 200, 200, 200, 200, 404, 403, 403],
+        ),
+        (
+            "PUT",
+            project_path("/members"),
+            Some(&member),
+            [401, 404, 403, 403, 200, 200, 403, 404, 403, 403],
+        ),
+        (
+            "DELETE",
+            project_path("/members/user/no@example.com"),
+            None,
+            [401, 404, 403, 403, 404, 404, 403, 404, 403, 403],
+        ),
+        (
+            "POST",
+            project_path("/uploads?name=a%2Fb"),
+            None,
+            [401, 404, 403, 400, 400, 400, 400, 404, 403, 403],
+        ),
+        (
+            "GET",
+            project_path("/uploads"),
+            None,
+            [401, 404, 200, 200, 200, 200, 200, 404, 403, 403],
+        ),
+        (
+            "GET",
+            project_path("/runs"),
+            None,
+            [401, 404, 200, 200, 200, 200, 200, 404, 403, 403],
+        ),
+        (
+            "POST",
+            "/api/v2/runs".into(),
+            Some(&body),
+            [401, 403, 403, 422, 422, 422, 422, 403, 403, 403],
+        ),
+        (
+            "GET",
+            run_path(""),
+            None,
+            [401, 404, 200, 200, 200, 200, 200, 404, 403, 403],
+        ),
+        (
+            "GET",
+            run_path("/pairs"),
+            None,
+            [401, 404, 409, 409, 409, 409, 409, 404, 403, 403],
+        ),
+        (
+            "GET",
+            run_path("/outputs"),
+            None,
+            [401, 404, 409, 409, 409, 409, 409, 404, 403, 403],
+        ),
+        (
+            "GET",
+            run_path("/outputs/summary.json"),
+            None,
+            [401, 404, 409, 409, 409, 409, 409, 404, 403, 403],
+        ),
+        (
+            "POST",
+            run_path("/cancel"),
+            None,
+            [401, 404, 403, 202, 202, 202, 202, 404, 403, 403],
+        ),
+        (
+            "PUT",
+            "/api/v2/platform/projects".into(),
+            Some(&nothing),
+            [401, 403, 403, 403, 403, 403, 403, 403, 200, 403],
+        ),
+    ];
+
+    let mut wrong = Vec::new();
+    for (method, path, body, statuses) in &table {
+        for (index, caller) in callers.iter().enumerate() {
+            let mut request = server.request(method, path);
+            if let Some(token) = &caller.token {
+                request = request.bearer_auth(token);
+            }
+            if let Some(namespace) = caller.namespace {
+                request = request.header("On-Behalf-Of-Namespace", namespace);
+            }
+            if let Some(body) = body {
+                request = request.json(body);
+            }
+            let expected = statuses.get(index).copied().unwrap_or(401);
+            let status = request.send().await.unwrap().status().as_u16();
+            if status != expected {
+                wrong.push(format!(
+                    "{method} {path} as {}: {status}, not {expected}",
+                    caller.name
+                ));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+async fn put_member(server: &Server, owner: &str, path: &str, body: &Value) {
+    let response = server
+        .request("PUT", path)
+        .bearer_auth(owner)
+        .json(body)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+}
+
+#[sqlx::test]
+async fn a_run_in_an_unknown_project_is_as_forbidden_as_in_a_foreign_one(db: PgPool) {
+    let server = Server::start(db).await;
+    server.owner_of("treasury").await;
+    let (_, stranger) = server.user("stranger@example.com", false).await;
+    let mut answers = Vec::new();
+    for project in ["treasury", "no-such-project"] {
+        let body = json!({"project": project, "spec": {}});
+        let response = server
+            .post("/api/v2/runs", &body)
+            .bearer_auth(&stranger)
+            .send()
+            .await
+            .unwrap();
+        answers.push(assert_problem(response, 403, "forbidden").await);
+    }
+    assert_eq!(answers[0], answers[1]);
+}
+
+#[sqlx::test]
+async fn the_last_owner_and_declared_members_stay(db: PgPool) {
+    let server = Server::start(db).await;
+    let (owner, project) = server.owner_of("treasury").await;
+    let members = format!("/api/v2/projects/{project}/members");
+    let own = format!("{members}/user/owner@treasury.example");
+    let response = server
+        .request("DELETE", &own)
+        .bearer_auth(&owner)
+        .send()
+        .await
+        .unwrap();
+    assert_problem(response, 409, "conflict").await;
+    let demotion = json!({"kind": "user", "name": "owner@treasury.example", "role": "viewer"});
+    let response = server
+        .request("PUT", &members)
+        .bearer_auth(&owner)
+        .json(&demotion)
+        .send()
+        .await;
+    assert_problem(response.unwrap(), 409, "conflict").await;
+    let unknown = json!({"kind": "user", "name": "nobody@example.com", "role": "viewer"});
+    let response = server
+        .request("PUT", &members)
+        .bearer_auth(&owner)
+        .json(&unknown)
+        .send()
+        .await;
+    assert_problem(response.unwrap(), 404, "not-found").await;
+
+    declare(
+        &server,
+        &json!([{"slug": "treasury", "namespaces": ["team"]}]),
+    )
+    .await;
+    let declared = format!("{members}/namespace/team");
+    let response = server
+        .request("DELETE", &declared)
+        .bearer_auth(&owner)
+        .send()
+        .await
+        .unwrap();
+    assert_problem(response, 409, "conflict").await;
+}
+
+async fn declare(server: &Server, projects: &Value) -> Value {
+    let response = server
+        .request("PUT", "/api/v2/platform/projects")
+        .bearer_auth(server.operator())
+        .json(&json!({"projects": projects}))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+    json_of(response).await
+}
+
+#[sqlx::test]
+async fn declared_projects_follow_their_declaration(db: PgPool) {
+    let server = Server::start(db).await;
+    let (_, admin) = server.user("admin@example.com", true).await;
+    let declaration =
+        json!([{"slug": "treasury", "namespaces": ["a", "b"]}, {"slug": "risk", "namespaces": []}]);
+    let first = declare(&server, &declaration).await;
+    assert_eq!(first, declare(&server, &declaration).await);
+    assert_eq!(first["projects"][1]["slug"], "risk");
+
+    // A person makes `b` a member too, so it stays when its declaration goes.
+    let members = "/api/v2/projects/treasury/members";
+    let by_hand = json!({"kind": "namespace", "name": "b", "role": "viewer"});
+    put_member(&server, &admin, members, &by_hand).await;
+    declare(&server, &json!([{"slug": "treasury", "namespaces": ["c"]}])).await;
+    let list = json_of(
+        server
+            .get(members)
+            .bearer_auth(&admin)
+            .send()
+            .await
+            .unwrap(),
+    )
+    .await;
+    let list: Vec<(&str, &str, bool)> = list["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|m| {
+            (
+                m["name"].as_str().unwrap(),
+                m["role"].as_str().unwrap(),
+                m["declared"].as_bool().unwrap(),
+            )
+        })
+        .collect();
+    assert_eq!(list, [("b", "viewer", false), ("c", "editor", true)]);
+
+    // No longer declared: the project stays, its declared namespaces go.
+    declare(&server, &json!([])).await;
+    let response = server
+        .get("/api/v2/projects/treasury")
+        .bearer_auth(server.operator())
+        .header("On-Behalf-Of-Namespace", "c")
+        .send()
+        .await
+        .unwrap();
+    assert_problem(response, 404, "not-found").await;
+    let response = server
+        .get("/api/v2/projects/treasury")
+        .bearer_auth(&admin)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(response.status(), StatusCode::OK);
+
+    let wrong = json!({"projects": [{"slug": "UPPER", "namespaces": ["a/b"]}]});
+    let response = server
+        .request("PUT", "/api/v2/platform/projects")
+        .bearer_auth(server.operator())
+        .json(&wrong);
+    let problem =
+        assert_problem(response.send().await.unwrap(), 422, "invalid-specification").await;
+    let paths: Vec<&Value> = problem["errors"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|e| &e["path"])
+        .collect();
+    assert_eq!(paths, ["projects[0].slug", "projects[0].namespaces[0]"]);
+}

@@ -1,0 +1,335 @@
+//! The queue's promises: one worker a run, fences, takeovers, and hand-back.
+
+use serde_json::{Value, json};
+use server::app::App;
+use server::db::queue::{self, Claim, Status};
+use server::runs;
+use sqlx::PgPool;
+use std::collections::HashSet;
+use std::time::Duration;
+use support::{Server, json_of};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+mod support;
+
+const LEASE: Duration = Duration::from_secs(60);
+
+async fn claim(db: &PgPool, worker: &str) -> Option<Claim> {
+    queue::claim(db, worker, LEASE, 3).await.unwrap()
+}
+
+async fn expire(db: &PgPool, id: Uuid) {
+    sqlx::query("UPDATE runs SET lease_expires_at = now() - interval '1 second' WHERE id = $1")
+        .bind(id)
+        .execute(db)
+        .await
+        .unwrap();
+}
+
+#[sqlx::test]
+async fn two_workers_never_claim_the_same_run(db: PgPool) {
+    let server = Server::start(db).await;
+    let (token, project) = server.owner_of("treasury").await;
+    let spec = server.small_spec(&token, project).await;
+    for _ in 0..20 {
+        server.queue(&token, project, &spec).await;
+    }
+    let claims = (0..30).map(|worker| {
+        let db = server.app.db.clone();
+        tokio::spawn(async move { claim(&db, &format!("w{worker}")).await })
+    });
+    let mut ids = Vec::new();
+    for claim in futures::future::join_all(claims).await {
+        ids.extend(claim.unwrap().map(|claim| claim.id));
+    }
+    // A claim that raced may come back empty-handed; the next look finds the rest.
+    while let Some(claim) = claim(&server.app.db, "last").await {
+        ids.push(claim.id);
+    }
+    assert_eq!(ids.len(), 20);
+    assert_eq!(ids.iter().collect::<HashSet<_>>().len(), 20);
+}
+
+#[sqlx::test]
+async fn a_worker_that_lost_its_lease_changes_nothing(db: PgPool) {
+    let server = Server::start(db).await;
+    let (token, project) = server.owner_of("treasury").await;
+    let spec = server.small_spec(&token, project).await;
+    let id = server.queue(&token, project, &spec).await;
+    let db = &server.app.db;
+    let old = claim(db, "old").await.unwrap();
+    assert!(claim(db, "new").await.is_none(), "the lease holds");
+    expire(db, id).await;
+    let new = claim(db, "new").await.unwrap();
+    assert_eq!((new.id, new.attempt, new.fence), (id, 2, old.fence + 1));
+
+    let summary = json!({"pairs": 0});
+    assert!(!old.heartbeat(db, LEASE, &Status::default()).await.unwrap());
+    assert!(!old.publish(db, &summary, "runs/old").await.unwrap());
+    assert!(!old.fail(db, "internal", "late").await.unwrap());
+    assert!(!old.retry(db, LEASE).await.unwrap());
+    assert!(!old.hand_back(db).await.unwrap());
+    let run = server.run(&token, id).await;
+    assert_eq!(
+        (&run["state"], &run["worker"]),
+        (&json!("running"), &json!("new"))
+    );
+    assert!(new.publish(db, &summary, "runs/new").await.unwrap());
+    assert!(
+        !new.publish(db, &summary, "runs/again").await.unwrap(),
+        "once only"
+    );
+    assert_eq!(server.run(&token, id).await["state"], "succeeded");
+}
+
+#[sqlx::test]
+async fn a_cancelled_run_cannot_be_published(db: PgPool) {
+    let server = Server::start(db).await;
+    let (token, project) = server.owner_of("treasury").await;
+    let spec = server.small_spec(&token, project).await;
+    let id = server.queue(&token, project, &spec).await;
+    let claim = claim(&server.app.db, "w").await.unwrap();
+    let cancel = format!("/api/v2/runs/{id}/cancel");
+    let run = json_of(
+        server
+            .request("POST", &cancel)
+            .bearer_auth(&token)
+            .send()
+            .await
+            .unwrap(),
+    )
+    .await;
+    assert_eq!(run["state"], "cancelled");
+    assert!(
+        !claim
+            .heartbeat(&server.app.db, LEASE, &Status::default())
+            .await
+            .unwrap()
+    );
+    assert!(
+        !claim
+            .publish(&server.app.db, &json!({}), "runs/x")
+            .await
+            .unwrap()
+    );
+    assert_eq!(server.run(&token, id).await["summary"], Value::Null);
+}
+
+#[sqlx::test]
+async fn an_expired_lease_is_taken_over_with_the_same_result(db: PgPool) {
+    let server = Server::start(db).await;
+    let (token, project) = server.owner_of("treasury").await;
+    let spec = server.small_spec(&token, project).await;
+    let undisturbed = server.queue(&token, project, &spec).await;
+    let disturbed = server.queue(&token, project, &spec).await;
+    // A worker takes the second one, leaves outputs and dies.
+    sqlx::query("UPDATE runs SET not_before = now() + interval '1 hour' WHERE id = $1")
+        .bind(undisturbed)
+        .execute(&server.app.db)
+        .await
+        .unwrap();
+    let dead = claim(&server.app.db, "dead").await.unwrap();
+    assert_eq!(dead.id, disturbed);
+    let left_behind = server
+        .directory
+        .path()
+        .join(format!("store/runs/{disturbed}/attempt-1"));
+    std::fs::create_dir_all(&left_behind).unwrap();
+    std::fs::write(left_behind.join("pairs.parquet"), "half").unwrap();
+    expire(&server.app.db, disturbed).await;
+    sqlx::query("UPDATE runs SET not_before = now() WHERE id = $1")
+        .bind(undisturbed)
+        .execute(&server.app.db)
+        .await
+        .unwrap();
+
+    let (stop, worker) = start_worker(&server.app, 1).await;
+    let second = server.wait_for(&token, disturbed, "succeeded").await;
+    let first = server.wait_for(&token, undisturbed, "succeeded").await;
+    stop.cancel();
+    worker.await.unwrap();
+    assert_eq!(
+        (&first["attempt"], &second["attempt"]),
+        (&json!(1), &json!(2))
+    );
+    for side in ["left", "right", "pairs", "specHash", "matchRate"] {
+        assert_eq!(first["summary"][side], second["summary"][side]);
+    }
+    let pairs = async |id: Uuid| {
+        let path = format!("/api/v2/runs/{id}/pairs");
+        json_of(server.get(&path).bearer_auth(&token).send().await.unwrap()).await
+    };
+    assert_eq!(pairs(undisturbed).await, pairs(disturbed).await);
+    let attempts: HashSet<String> = server
+        .stored()
+        .into_iter()
+        .filter(|path| path.contains(&disturbed.to_string()))
+        .filter_map(|path| path.split('/').nth(2).map(str::to_owned))
+        .collect();
+    assert_eq!(
+        attempts,
+        HashSet::from(["attempt-2".to_owned()]),
+        "the dead worker's outputs are gone"
+    );
+}
+
+/// Another process, as far as the database can tell.
+async fn start_worker(app: &App, count: usize) -> (CancellationToken, tokio::task::JoinHandle<()>) {
+    let mut config = app.config.clone();
+    config.workers.count = count;
+    config.workers.name = "second-process".into();
+    let app = App::new(config, app.db.clone()).unwrap();
+    let stop = CancellationToken::new();
+    let worker = tokio::spawn(runs::work(app, stop.clone()));
+    (stop, worker)
+}
+
+#[sqlx::test]
+async fn many_workers_end_many_runs_once_each(db: PgPool) {
+    let server = Server::start(db).await;
+    let (token, project) = server.owner_of("treasury").await;
+    let spec = server.small_spec(&token, project).await;
+    let mut ids = Vec::new();
+    for _ in 0..8 {
+        ids.push(server.queue(&token, project, &spec).await);
+    }
+    let (stop_a, a) = start_worker(&server.app, 2).await;
+    let (stop_b, b) = start_worker(&server.app, 2).await;
+    for id in ids {
+        let run = server.wait_for(&token, id, "succeeded").await;
+        assert_eq!(run["attempt"], 1);
+    }
+    stop_a.cancel();
+    stop_b.cancel();
+    a.await.unwrap();
+    b.await.unwrap();
+    let fences: i64 = sqlx::query_scalar("SELECT sum(fence)::bigint FROM runs")
+        .fetch_one(&server.app.db)
+        .await
+        .unwrap();
+    assert_eq!(fences, 8, "every run was claimed once");
+}
+
+#[sqlx::test]
+async fn attempts_are_counted_and_end(db: PgPool) {
+    let server = Server::start(db).await;
+    let (token, project) = server.owner_of("treasury").await;
+    let spec = server.small_spec(&token, project).await;
+    let id = server.queue(&token, project, &spec).await;
+    let db = &server.app.db;
+    // Handing back is not an attempt.
+    let first = claim(db, "w").await.unwrap();
+    assert!(first.hand_back(db).await.unwrap());
+    assert_eq!(server.run(&token, id).await["attempt"], 0);
+    for attempt in 1..=3 {
+        let claim = claim(db, "crashing").await.unwrap();
+        assert_eq!(
+            (claim.attempt, claim.fence),
+            (attempt, i64::from(attempt) + 1)
+        );
+        assert_eq!(queue::exhaust(db, 3).await.unwrap(), 0, "its lease holds");
+        expire(db, id).await;
+    }
+    assert!(claim(db, "w").await.is_none());
+    assert_eq!(queue::exhaust(db, 3).await.unwrap(), 1);
+    let run = server.run(&token, id).await;
+    assert_eq!(
+        (&run["state"], &run["error"]["type"]),
+        (&json!("failed"), &json!("attemptsExhausted"))
+    );
+    assert!(
+        run["error"]["message"]
+            .as_str()
+            .unwrap()
+            .contains("crashing")
+    );
+}
+
+#[sqlx::test]
+async fn a_stopping_worker_hands_its_run_back(db: PgPool) {
+    let server = Server::start(db).await;
+    let (token, project) = server.owner_of("treasury").await;
+    let rows: String = (0..15_000).fold("id,amount\n".into(), |text, n| {
+        text + &format!("k{n},{}\n", n % 7)
+    });
+    let left = server.upload(&token, project, "left.csv", &rows).await;
+    let mut spec = support::spec(left, left);
+    // Every row against every seventh: long enough to be interrupted.
+    spec["passes"][0] = json!({"name": "slow", "block": [["amount"]], "assign": "greedy",
+        "compare": [{"column": "id", "text": {"method": "levenshtein", "atLeast": 0.5}}]});
+    let id = server.queue(&token, project, &spec).await;
+    let (stop, worker) = start_worker(&server.app, 1).await;
+    for _ in 0..200 {
+        if server.run(&token, id).await["state"] == "running" {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(server.run(&token, id).await["state"], "running");
+    stop.cancel();
+    tokio::time::timeout(Duration::from_secs(5), worker)
+        .await
+        .unwrap()
+        .unwrap();
+    let run = server.run(&token, id).await;
+    assert_eq!(
+        (&run["state"], &run["attempt"]),
+        (&json!("queued"), &json!(0))
+    );
+    assert!(
+        server
+            .stored()
+            .iter()
+            .all(|path| path.starts_with("uploads/"))
+    );
+}
+
+#[sqlx::test]
+async fn projects_take_turns(db: PgPool) {
+    let server = Server::start(db).await;
+    let (greedy, first) = server.owner_of("greedy").await;
+    let (modest, second) = server.owner_of("modest").await;
+    let spec = server.small_spec(&greedy, first).await;
+    for _ in 0..5 {
+        server.queue(&greedy, first, &spec).await;
+    }
+    let spec = server.small_spec(&modest, second).await;
+    server.queue(&modest, second, &spec).await;
+    // One worker, one run after the other.
+    let mut order = Vec::new();
+    while let Some(claim) = claim(&server.app.db, "w").await {
+        order.push(claim.project_id);
+        assert!(
+            claim
+                .fail(&server.app.db, "internal", "done")
+                .await
+                .unwrap()
+        );
+    }
+    assert_eq!(order[..3], [first, second, first]);
+}
+
+#[sqlx::test]
+async fn illegal_states_are_impossible(db: PgPool) {
+    let server = Server::start(db).await;
+    let (token, project) = server.owner_of("treasury").await;
+    let spec = server.small_spec(&token, project).await;
+    let id = server.queue(&token, project, &spec).await;
+    for change in [
+        "state = 'succeeded', completed_at = now()",
+        "state = 'running'",
+        "state = 'failed', completed_at = now()",
+        "lease_expires_at = now()",
+        "summary = '{}'",
+        "progress_done = 1",
+        "state = 'paused'",
+    ] {
+        let statement = sqlx::AssertSqlSafe(format!("UPDATE runs SET {change} WHERE id = $1"));
+        let result = sqlx::query(statement)
+            .bind(id)
+            .execute(&server.app.db)
+            .await;
+        assert!(result.is_err(), "{change}");
+    }
+}

@@ -1,0 +1,377 @@
+//! A server under test: the real router and workers, on a database and a directory of their own.
+
+#![expect(dead_code, reason = "each test program uses a part of this")]
+
+use jsonwebtoken::jwk::Jwk;
+use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
+use reqwest::{Client, RequestBuilder, Response, StatusCode};
+use secrecy::SecretString;
+use serde_json::{Value, json};
+use server::app::App;
+use server::auth::password;
+use server::config::Config;
+use server::{db, router, runs};
+use sqlx::PgPool;
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+pub const PASSWORD: &str = "correct horse battery staple";
+pub const JWT_SECRET: &str = "kJ8s0vYbq3mTn5xWz7RcDf1gHp4LuEaQ";
+pub const DATABASE_PASSWORD: &str = "pw-0f3a9c7e";
+const ISSUER: &str = "https://kubernetes.default.svc";
+const AUDIENCE: &str = "reconciliation-platform/main";
+const SUBJECT: &str = "system:serviceaccount:recon:operator";
+const KID: &str = "cluster-key";
+
+/// A server that listens on a free port until it is dropped.
+pub struct Server {
+    pub app: App,
+    pub url: String,
+    pub client: Client,
+    pub directory: TempDir,
+    pub stop: CancellationToken,
+    key: EncodingKey,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+/// The variables of a good configuration.
+pub fn variables(directory: &TempDir) -> HashMap<String, String> {
+    let path = |name: &str| directory.path().join(name).display().to_string();
+    HashMap::from(
+        [
+            ("ENVIRONMENT", "production".to_owned()),
+            ("JWT_SECRET", JWT_SECRET.to_owned()),
+            (
+                "DATABASE_URL",
+                format!("postgres://app:{DATABASE_PASSWORD}@127.0.0.1:1/app"),
+            ),
+            ("STORAGE_URL", format!("file://{}", path("store"))),
+            ("SCRATCH_DIR", path("scratch")),
+            ("OPERATOR_IDENTITY_FILE", path("identity.json")),
+            ("RUN_LEASE_SECONDS", "3".to_owned()),
+            ("WORKER_NAME", "worker-under-test".to_owned()),
+            ("MAX_UPLOAD_BYTES", "1000000".to_owned()),
+            ("WORKERS", "0".to_owned()),
+        ]
+        .map(|(name, value)| (name.to_owned(), value)),
+    )
+}
+
+impl Server {
+    /// A server without workers: queued runs stay queued.
+    pub async fn start(db: PgPool) -> Self {
+        Self::with(db, &[]).await
+    }
+
+    /// A server with one worker.
+    pub async fn with_worker(db: PgPool) -> Self {
+        Self::with(db, &[("WORKERS", "1")]).await
+    }
+
+    pub async fn with(db: PgPool, changes: &[(&str, &str)]) -> Self {
+        let directory = TempDir::new().unwrap();
+        let mut variables = variables(&directory);
+        variables.extend(
+            changes
+                .iter()
+                .map(|(name, value)| ((*name).into(), (*value).into())),
+        );
+        let config = Config::from_env(&|name| variables.get(name).cloned()).unwrap();
+        let key = signing_key();
+        write_identity(directory.path().join("identity.json"), &key);
+        let app = App::new(config, db).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let stop = CancellationToken::new();
+        tokio::spawn(runs::work(app.clone(), stop.clone()));
+        let service = axum::serve(listener, router::api(app.clone()));
+        tokio::spawn(
+            service
+                .with_graceful_shutdown(stop.clone().cancelled_owned())
+                .into_future(),
+        );
+        // reqwest's TLS is built without a provider of its own.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        Self {
+            app,
+            url,
+            client: Client::new(),
+            directory,
+            stop,
+            key,
+        }
+    }
+
+    pub fn get(&self, path: &str) -> RequestBuilder {
+        self.client.get(format!("{}{path}", self.url))
+    }
+
+    pub fn request(&self, method: &str, path: &str) -> RequestBuilder {
+        self.client
+            .request(method.parse().unwrap(), format!("{}{path}", self.url))
+    }
+
+    pub fn post(&self, path: &str, body: &Value) -> RequestBuilder {
+        self.client.post(format!("{}{path}", self.url)).json(body)
+    }
+
+    /// A user and a token.
+    pub async fn user(&self, email: &str, admin: bool) -> (Uuid, String) {
+        // Any argon2id hash will do where nobody logs in; hashing is slow in a debug build.
+        let hash = "$argon2id$v=19$m=8,t=1,p=1$c29tZXNhbHQ$AAAAAAAAAAAAAAAAAAAAAA";
+        let id = self.insert_user(email, hash, admin).await;
+        (id, self.app.tokens.issue(id).unwrap())
+    }
+
+    pub async fn insert_user(&self, email: &str, hash: &str, admin: bool) -> Uuid {
+        let id = Uuid::new_v4();
+        sqlx::query(
+            "INSERT INTO users (id, email, password_hash, platform_admin) VALUES ($1, $2, $3, $4)",
+        )
+        .bind(id)
+        .bind(email)
+        .bind(hash)
+        .bind(admin)
+        .execute(&self.app.db)
+        .await
+        .unwrap();
+        id
+    }
+
+    pub async fn user_with_password(&self, email: &str) -> Uuid {
+        let hash = password::hash(&SecretString::from(PASSWORD)).unwrap();
+        self.insert_user(email, &hash, false).await
+    }
+
+    /// A project owned by the user.
+    pub async fn project(&self, slug: &str, owner: Uuid) -> Uuid {
+        db::projects::create(&self.app.db, slug, slug, owner)
+            .await
+            .unwrap()
+            .unwrap()
+            .id
+    }
+
+    /// A user who owns a project.
+    pub async fn owner_of(&self, slug: &str) -> (String, Uuid) {
+        let (id, token) = self.user(&format!("owner@{slug}.example"), false).await;
+        (token, self.project(slug, id).await)
+    }
+
+    /// The operator's token.
+    pub fn operator(&self) -> String {
+        operator_token(&self.key, KID, ISSUER, AUDIENCE, SUBJECT)
+    }
+
+    /// Tokens that look like the operator's and are not.
+    pub fn forged(&self) -> Vec<(&'static str, String)> {
+        let other = signing_key();
+        let own = EncodingKey::from_secret(b"a public key that was used as a secret");
+        let mut hs = Header::new(Algorithm::HS256);
+        hs.kid = Some(KID.into());
+        vec![
+            (
+                "another key",
+                operator_token(&other, KID, ISSUER, AUDIENCE, SUBJECT),
+            ),
+            (
+                "unknown kid",
+                operator_token(&self.key, "other", ISSUER, AUDIENCE, SUBJECT),
+            ),
+            (
+                "another issuer",
+                operator_token(&self.key, KID, "https://evil", AUDIENCE, SUBJECT),
+            ),
+            (
+                "another audience",
+                operator_token(&self.key, KID, ISSUER, "other", SUBJECT),
+            ),
+            (
+                "another subject",
+                operator_token(
+                    &self.key,
+                    KID,
+                    ISSUER,
+                    AUDIENCE,
+                    "system:serviceaccount:recon:default",
+                ),
+            ),
+            (
+                "HS256",
+                encode(&hs, &claims(ISSUER, AUDIENCE, SUBJECT), &own).unwrap(),
+            ),
+        ]
+    }
+
+    pub async fn upload(&self, token: &str, project: Uuid, name: &str, body: &str) -> Uuid {
+        let path = format!("/api/v2/projects/{project}/uploads?name={name}");
+        let response = self
+            .request("POST", &path)
+            .bearer_auth(token)
+            .body(body.to_owned())
+            .send()
+            .await;
+        let response = response.unwrap();
+        assert!(response.status().is_success(), "{}", response.status());
+        json_of(response).await["id"]
+            .as_str()
+            .unwrap()
+            .parse()
+            .unwrap()
+    }
+
+    /// Two small files: three pairs, one unmatched record on each side.
+    pub async fn small_spec(&self, token: &str, project: Uuid) -> Value {
+        let left = "id,amount\na,1.00\nb,2.00\nc,3.00\nx,9.00\n";
+        let right = "id,amount\na,1.00\nb,2.00\nc,3.00\ny,8.00\n";
+        let left = self.upload(token, project, "left.csv", left).await;
+        let right = self.upload(token, project, "right.csv", right).await;
+        spec(left, right)
+    }
+
+    /// Queues a run and returns its id.
+    pub async fn queue(&self, token: &str, project: Uuid, spec: &Value) -> Uuid {
+        let body = json!({"project": project, "spec": spec});
+        let response = self
+            .post("/api/v2/runs", &body)
+            .bearer_auth(token)
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(response.status(), StatusCode::ACCEPTED);
+        json_of(response).await["id"]
+            .as_str()
+            .unwrap()
+            .parse()
+            .unwrap()
+    }
+
+    pub async fn run(&self, token: &str, id: Uuid) -> Value {
+        json_of(
+            self.get(&format!("/api/v2/runs/{id}"))
+                .bearer_auth(token)
+                .send()
+                .await
+                .unwrap(),
+        )
+        .await
+    }
+
+    /// Waits until the run is in the state.
+    pub async fn wait_for(&self, token: &str, id: Uuid, state: &str) -> Value {
+        for _ in 0..600 {
+            let run = self.run(token, id).await;
+            if run["state"] == state {
+                return run;
+            }
+            assert!(
+                run["state"] == "queued" || run["state"] == "running",
+                "{run}"
+            );
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("the run {id} never was {state}");
+    }
+
+    /// Files in the object store, without the directory's own name.
+    pub fn stored(&self) -> Vec<String> {
+        let root = self.directory.path().join("store");
+        let (mut found, mut open) = (Vec::new(), vec![root.clone()]);
+        while let Some(directory) = open.pop() {
+            for entry in std::fs::read_dir(directory).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    open.push(path);
+                } else {
+                    found.push(path.strip_prefix(&root).unwrap().display().to_string());
+                }
+            }
+        }
+        found.sort();
+        found
+    }
+}
+
+pub fn spec(left: Uuid, right: Uuid) -> Value {
+    json!({
+        "left": {"source": {"upload": {"id": left}}, "key": ["id"]},
+        "right": {"source": {"upload": {"id": right}}, "key": ["id"]},
+        "passes": [{"name": "exact", "assign": "greedy",
+                    "compare": [{"column": "id", "exact": {}}, {"column": "amount", "exact": {}}]}],
+        "output": {"formats": ["parquet", "csv"]},
+    })
+}
+
+pub async fn json_of(response: Response) -> Value {
+    response.json().await.unwrap()
+}
+
+/// A problem document has its content type, a stable type and the status of the response.
+pub async fn assert_problem(response: Response, status: u16, name: &str) -> Value {
+    assert_eq!(response.status().as_u16(), status, "expected {name}");
+    assert_eq!(
+        response.headers()["content-type"],
+        "application/problem+json"
+    );
+    let problem = json_of(response).await;
+    assert_eq!(
+        problem["type"],
+        format!("urn:reconciliation-platform:problem:{name}")
+    );
+    assert_eq!(problem["status"], status);
+    assert!(problem["title"].is_string() && problem["detail"].is_string());
+    problem
+}
+
+fn claims(issuer: &str, audience: &str, subject: &str) -> Value {
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap()
+        .as_secs();
+    json!({"iss": issuer, "aud": [audience], "sub": subject, "iat": now, "nbf": now, "exp": now + 600})
+}
+
+fn operator_token(
+    key: &EncodingKey,
+    kid: &str,
+    issuer: &str,
+    audience: &str,
+    subject: &str,
+) -> String {
+    let mut header = Header::new(Algorithm::ES256);
+    header.kid = Some(kid.into());
+    encode(&header, &claims(issuer, audience, subject), key).unwrap()
+}
+
+/// A new P-256 key: the fixed frame of its PKCS #8 form around 32 random bytes.
+fn signing_key() -> EncodingKey {
+    let mut der =
+        hex::decode("3041020100301306072a8648ce3d020106082a8648ce3d030107042730250201010420")
+            .unwrap();
+    let mut scalar: [u8; 32] = rand::random();
+    // Below the order of the group for certain.
+    scalar[0] = 0x7f;
+    der.extend_from_slice(&scalar);
+    EncodingKey::from_ec_der(&der)
+}
+
+fn write_identity(path: PathBuf, key: &EncodingKey) {
+    let mut jwk = Jwk::from_encoding_key(key, Algorithm::ES256).unwrap();
+    jwk.common.key_id = Some(KID.into());
+    let identity = json!({
+        "issuer": ISSUER, "audience": AUDIENCE, "subject": SUBJECT,
+        // A key of an unknown type beside it must not matter.
+        "jwks": {"keys": [{"kty": "unheard-of", "kid": "x"}, jwk]},
+    });
+    std::fs::write(path, identity.to_string()).unwrap();
+}
