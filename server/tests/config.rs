@@ -1,5 +1,10 @@
 //! A wrong configuration ends the program with 78, names every bad variable and opens nothing.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a failing step of the setup fails the test"
+)]
+
 use assert_cmd::Command;
 use predicates::prelude::*;
 use std::net::TcpListener;

@@ -1,5 +1,10 @@
 //! Runs over HTTP, from the request to the downloaded outputs.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a failing step of the setup fails the test"
+)]
+
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use sqlx::PgPool;

@@ -1,5 +1,10 @@
 //! Uploads: streamed, hashed and bounded, and nothing left behind when they fail.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a failing step of the setup fails the test"
+)]
+
 use futures::stream;
 use reqwest::{Body, StatusCode};
 use sqlx::PgPool;
