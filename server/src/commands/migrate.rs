@@ -2,6 +2,7 @@
 
 use sqlx::migrate::MigrateError;
 use sqlx::postgres::PgPoolOptions;
+use sqlx::{AssertSqlSafe, PgPool};
 use std::time::Duration;
 
 use crate::config::DatabaseConfig;
@@ -29,54 +30,75 @@ async fn migrate(config: &DatabaseConfig) -> Result<(), String> {
         .connect_with(options)
         .await
         .map_err(|error| format!("the database cannot be reached: {error}"))?;
-    MIGRATOR.run(&pool).await.map_err(|error| explain(&error))?;
+    if let Err(error) = MIGRATOR.run(&pool).await {
+        return Err(explain(&pool, &error).await);
+    }
     println!("the schema is at version {}", crate::db::needed_schema());
     Ok(())
 }
 
 /// Names the migration that failed and the statement within it.
-fn explain(error: &MigrateError) -> String {
+async fn explain(pool: &PgPool, error: &MigrateError) -> String {
     let MigrateError::ExecuteMigration(source, version) = error else {
         return format!("migration failed: {error}");
     };
-    let migration = MIGRATOR
+    let Some(migration) = MIGRATOR
         .iter()
-        .find(|migration| migration.version == *version);
-    let name = migration.map_or("unknown", |migration| &*migration.description);
-    let mut message = format!("migration {version} ({name}) failed: {source}");
-    let position = source
-        .as_database_error()
-        .and_then(|error| error.try_downcast_ref::<sqlx::postgres::PgDatabaseError>())
-        .and_then(sqlx::postgres::PgDatabaseError::position);
-    if let (Some(migration), Some(sqlx::postgres::PgErrorPosition::Original(at))) =
-        (migration, position)
-    {
+        .find(|migration| migration.version == *version)
+    else {
+        return format!("migration {version} failed: {source}");
+    };
+    let mut message = format!(
+        "migration {version} ({}) failed: {source}",
+        migration.description
+    );
+    if let Some(statement) = failing_statement(pool, migration.sql.as_str()).await {
         message.push_str("\nstatement: ");
-        message.push_str(statement_at(migration.sql.as_str(), at));
+        message.push_str(&statement);
     }
     message
 }
 
-/// The statement around a position, counted in characters from 1.
-fn statement_at(sql: &str, position: usize) -> &str {
-    let at = sql
-        .char_indices()
-        .nth(position.saturating_sub(1))
-        .map_or(sql.len(), |(at, _)| at);
-    let start = sql[..at].rfind(";\n").map_or(0, |end| end + 2);
-    let end = sql[at..].find(';').map_or(sql.len(), |end| at + end + 1);
-    sql[start..end].trim()
+/// A migration is sent as a whole, and for most errors PostgreSQL does not say where in it. So its
+/// statements are tried one by one in a transaction that is always rolled back.
+async fn failing_statement(pool: &PgPool, sql: &'static str) -> Option<String> {
+    let mut transaction = pool.begin().await.ok()?;
+    for statement in statements(sql) {
+        if sqlx::raw_sql(AssertSqlSafe(statement))
+            .execute(&mut *transaction)
+            .await
+            .is_err()
+        {
+            return Some(statement.to_owned());
+        }
+    }
+    None
+}
+
+/// The statements of a migration without its comments' lines before them. Migrations end each
+/// statement with its line.
+fn statements(sql: &str) -> impl Iterator<Item = &str> {
+    sql.split_inclusive(";\n")
+        .map(|statement| {
+            let mut rest = statement.trim();
+            while rest.starts_with("--") {
+                rest = rest
+                    .split_once('\n')
+                    .map_or("", |(_, rest)| rest.trim_start());
+            }
+            rest
+        })
+        .filter(|statement| !statement.is_empty())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::statement_at;
+    use super::statements;
 
     #[test]
-    fn the_statement_of_a_position_is_found() {
-        let sql = "CREATE TABLE a ();\nCREATE TABLE b (x nothing);\nCREATE TABLE c ();\n";
-        assert_eq!(statement_at(sql, 38), "CREATE TABLE b (x nothing);");
-        assert_eq!(statement_at(sql, 1), "CREATE TABLE a ();");
-        assert_eq!(statement_at(sql, 500), "");
+    fn statements_are_told_apart() {
+        let sql = "-- About a.\n\nCREATE TABLE a ();\n\n-- About b.\nCREATE TABLE b (\n  x int);\n";
+        let found: Vec<&str> = statements(sql).collect();
+        assert_eq!(found, ["CREATE TABLE a ();", "CREATE TABLE b (\n  x int);"]);
     }
 }
