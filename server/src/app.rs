@@ -90,6 +90,7 @@ pub(crate) async fn serve(config: Config) -> Result<(), String> {
     let stop = CancellationToken::new();
     let signals = tokio::spawn(stop_on_signal(stop.clone()));
     let workers = tokio::spawn(runs::work(app.clone(), stop.clone()));
+    let sweeper = tokio::spawn(app.storage.clone().sweep());
     let metrics = tokio::spawn(axum::serve(metrics, router::metrics(app.clone())).into_future());
     let server = axum::serve(api, router::api(app.clone()))
         .with_graceful_shutdown(stop.clone().cancelled_owned())
@@ -113,6 +114,7 @@ pub(crate) async fn serve(config: Config) -> Result<(), String> {
         tracing::warn!("workers did not stop in time; their leases will run out");
     }
     metrics.abort();
+    sweeper.abort();
     signals.abort();
     result
 }

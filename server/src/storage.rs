@@ -10,6 +10,7 @@ use object_store::prefix::PrefixStore;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, Result};
 use secrecy::ExposeSecret;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use uuid::Uuid;
 
@@ -22,6 +23,19 @@ const PART_BYTES: usize = 8 << 20;
 #[derive(Clone, Debug)]
 pub struct Storage {
     store: Arc<dyn ObjectStore>,
+}
+
+/// Where uploads are written until they are complete.
+const TEMPORARY: &str = "tmp";
+/// Nothing takes this long: what is older was left behind by a process that died.
+const ABANDONED: Duration = Duration::from_hours(6);
+/// How often abandoned objects are looked for.
+const SWEEP: Duration = Duration::from_hours(1);
+
+/// A new key for an upload under way.
+#[must_use]
+pub fn temporary_key() -> Path {
+    Path::from(format!("{TEMPORARY}/{}", Uuid::new_v4()))
 }
 
 /// The content of an upload, shared by all uploads of a project with the same bytes.
@@ -157,6 +171,37 @@ impl Storage {
             self.delete(&object.location).await?;
         }
         Ok(())
+    }
+
+    /// Deletes what processes that died left under temporary keys, now and then, for ever.
+    pub async fn sweep(self) {
+        loop {
+            match self.delete_abandoned(ABANDONED).await {
+                Ok(0) => {}
+                Ok(count) => tracing::info!(count, "deleted abandoned temporary objects"),
+                Err(error) => tracing::warn!(%error, "temporary objects cannot be looked through"),
+            }
+            tokio::time::sleep(SWEEP).await;
+        }
+    }
+
+    /// Deletes temporary objects that are older than this, and says how many they were.
+    ///
+    /// # Errors
+    /// Errors of the store.
+    pub async fn delete_abandoned(&self, age: Duration) -> Result<usize> {
+        let now = chrono::Utc::now();
+        let mut count = 0;
+        for object in self.list(&Path::from(TEMPORARY)).await? {
+            let old = (now - object.last_modified)
+                .to_std()
+                .is_ok_and(|it| it >= age);
+            if old {
+                self.delete(&object.location).await?;
+                count += 1;
+            }
+        }
+        Ok(count)
     }
 
     /// Copies an object into a local file.

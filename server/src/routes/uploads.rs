@@ -23,7 +23,7 @@ use crate::db;
 use crate::db::runs::After;
 use crate::db::uploads::Upload;
 use crate::error::ApiError;
-use crate::storage::upload_key;
+use crate::storage::{temporary_key, upload_key};
 
 /// A client that sends nothing for this long is given up.
 const IDLE: Duration = Duration::from_secs(30);
@@ -105,7 +105,7 @@ async fn store(
     name: String,
     body: Body,
 ) -> Result<(Upload, bool), ApiError> {
-    let temporary = object_store::path::Path::from(format!("tmp/{}", Uuid::new_v4()));
+    let temporary = temporary_key();
     let mut writer = app.storage.writer(&temporary);
     let copied = tokio::time::timeout(
         DEADLINE,
