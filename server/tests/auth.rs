@@ -460,3 +460,24 @@ async fn declared_projects_follow_their_declaration(db: PgPool) {
         .collect();
     assert_eq!(paths, ["projects[0].slug", "projects[0].namespaces[0]"]);
 }
+
+#[sqlx::test]
+async fn a_new_key_of_the_cluster_is_taken_up_and_the_old_one_dropped(db: PgPool) {
+    let mut server = Server::start(db).await;
+    let ask = async |server: &Server, token: String| {
+        let request = server
+            .request("PUT", "/api/v2/platform/projects")
+            .bearer_auth(token);
+        request
+            .json(&json!({"projects": []}))
+            .send()
+            .await
+            .unwrap()
+            .status()
+    };
+    let old = server.operator();
+    assert_eq!(ask(&server, old.clone()).await, StatusCode::OK);
+    server.rotate_operator_key();
+    assert_eq!(ask(&server, server.operator()).await, StatusCode::OK);
+    assert_eq!(ask(&server, old).await, StatusCode::UNAUTHORIZED);
+}

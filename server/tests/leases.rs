@@ -251,27 +251,32 @@ async fn attempts_are_counted_and_end(db: PgPool) {
     );
 }
 
+/// A run that takes long enough to be interrupted, and is running.
+async fn slow_run(server: &Server, token: &str, project: Uuid) -> Uuid {
+    let rows: String = (0..15_000).fold("id,amount\n".into(), |text, n| {
+        text + &format!("k{n},{}\n", n % 7)
+    });
+    let file = server.upload(token, project, "left.csv", &rows).await;
+    let mut spec = support::spec(file, file);
+    // Every row against every seventh.
+    spec["passes"][0] = json!({"name": "slow", "block": [["amount"]], "assign": "greedy",
+        "compare": [{"column": "id", "text": {"method": "levenshtein", "atLeast": 0.5}}]});
+    let id = server.queue(token, project, &spec).await;
+    for _ in 0..500 {
+        if server.run(token, id).await["state"] == "running" {
+            return id;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("the run {id} never began");
+}
+
 #[sqlx::test]
 async fn a_stopping_worker_hands_its_run_back(db: PgPool) {
     let server = Server::start(db).await;
     let (token, project) = server.owner_of("treasury").await;
-    let rows: String = (0..15_000).fold("id,amount\n".into(), |text, n| {
-        text + &format!("k{n},{}\n", n % 7)
-    });
-    let left = server.upload(&token, project, "left.csv", &rows).await;
-    let mut spec = support::spec(left, left);
-    // Every row against every seventh: long enough to be interrupted.
-    spec["passes"][0] = json!({"name": "slow", "block": [["amount"]], "assign": "greedy",
-        "compare": [{"column": "id", "text": {"method": "levenshtein", "atLeast": 0.5}}]});
-    let id = server.queue(&token, project, &spec).await;
     let (stop, worker) = start_worker(&server.app, 1);
-    for _ in 0..200 {
-        if server.run(&token, id).await["state"] == "running" {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    assert_eq!(server.run(&token, id).await["state"], "running");
+    let id = slow_run(&server, &token, project).await;
     stop.cancel();
     tokio::time::timeout(Duration::from_secs(5), worker)
         .await
@@ -287,6 +292,66 @@ async fn a_stopping_worker_hands_its_run_back(db: PgPool) {
             .stored()
             .iter()
             .all(|path| path.starts_with("uploads/"))
+    );
+}
+
+#[sqlx::test]
+async fn cancelling_a_running_run_frees_its_worker(db: PgPool) {
+    let server = Server::with_worker(db).await;
+    let (token, project) = server.owner_of("treasury").await;
+    let id = slow_run(&server, &token, project).await;
+    let cancel = format!("/api/v2/runs/{id}/cancel");
+    let run = server
+        .request("POST", &cancel)
+        .bearer_auth(&token)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(json_of(run).await["state"], "cancelled");
+    // The one worker goes on to the next run.
+    let spec = server.small_spec(&token, project).await;
+    let next = server.queue(&token, project, &spec).await;
+    server.wait_for(&token, next, "succeeded").await;
+    let run = server.run(&token, id).await;
+    assert_eq!(
+        (&run["state"], &run["summary"]),
+        (&json!("cancelled"), &Value::Null)
+    );
+    assert!(
+        server
+            .stored()
+            .iter()
+            .all(|path| !path.contains(&id.to_string()))
+    );
+}
+
+#[sqlx::test]
+async fn a_worker_notices_that_its_lease_is_gone(db: PgPool) {
+    let server = Server::with_worker(db).await;
+    let (token, project) = server.owner_of("treasury").await;
+    let id = slow_run(&server, &token, project).await;
+    // Another worker has it now, as after a long pause of the first one's machine.
+    sqlx::query(
+        "UPDATE runs SET fence = fence + 1, worker = 'other', attempt = 2, \
+                 lease_expires_at = now() + interval '1 hour' WHERE id = $1",
+    )
+    .bind(id)
+    .execute(&server.app.db)
+    .await
+    .unwrap();
+    let spec = server.small_spec(&token, project).await;
+    let next = server.queue(&token, project, &spec).await;
+    server.wait_for(&token, next, "succeeded").await;
+    let run = server.run(&token, id).await;
+    assert_eq!(
+        (&run["state"], &run["worker"]),
+        (&json!("running"), &json!("other"))
+    );
+    assert!(
+        server
+            .stored()
+            .iter()
+            .all(|path| !path.contains(&id.to_string()))
     );
 }
 

@@ -216,3 +216,23 @@ async fn requests_are_read_strictly(db: PgPool) {
         assert_problem(response, 400, "bad-request").await;
     }
 }
+
+#[sqlx::test]
+async fn what_a_dead_process_left_behind_is_swept(db: PgPool) {
+    let server = Server::start(db).await;
+    let (token, project) = server.owner_of("treasury").await;
+    server.upload(&token, project, "a.csv", "a\n").await;
+    let temporary = server.directory.path().join("store/tmp");
+    std::fs::create_dir_all(&temporary).unwrap();
+    std::fs::write(temporary.join("left-behind"), "half").unwrap();
+    let storage = &server.app.storage;
+    assert_eq!(
+        storage
+            .delete_abandoned(Duration::from_mins(1))
+            .await
+            .unwrap(),
+        0
+    );
+    assert_eq!(storage.delete_abandoned(Duration::ZERO).await.unwrap(), 1);
+    assert_eq!(server.stored().len(), 1, "the upload stays");
+}

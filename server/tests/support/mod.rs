@@ -168,6 +168,12 @@ impl Server {
         (token, self.project(slug, id).await)
     }
 
+    /// The cluster's key is replaced, and with it the identity file.
+    pub fn rotate_operator_key(&mut self) {
+        self.key = signing_key();
+        write_identity(self.directory.path().join("identity.json"), &self.key);
+    }
+
     /// The operator's token.
     pub fn operator(&self) -> String {
         operator_token(&self.key, KID, ISSUER, AUDIENCE, SUBJECT)
