@@ -481,3 +481,59 @@ async fn a_new_key_of_the_cluster_is_taken_up_and_the_old_one_dropped(db: PgPool
     assert_eq!(ask(&server, server.operator()).await, StatusCode::OK);
     assert_eq!(ask(&server, old).await, StatusCode::UNAUTHORIZED);
 }
+
+/// A modulus and a token that its key once signed as RS256, valid until 2100, as clusters sign
+/// theirs. The private key was thrown away.
+const RSA_MODULUS: &str = concat!(
+    "rqZ0dwI2gsPwPrS86icpBtBiZ7VDNX0jRnsZYvgPn1dOM7V1yiu5Vb4eSEGA0E1aF1YS9uxXhDMy8KVwj8DuL351F4",
+    "0LgexSy4eLNW7rb_vWivg_gU31H6eLZWjev_HgNGAqdhrIHlN9Vwpel7I0963G-oaRIkv_NJBCTWBA4H9N1TlmZNVk",
+    "utMJB4i8vIvbiygbCg7rQMaozt889osV0tlIHTWxVH6TPfChkh-38MM7uhgu3_8O9yTe6KgFP3drS7k4lhG0RdFjzq",
+    "wSSdjeYyJZLAV9__pC8HlmZWQpVgxmLl1uj5eZloK2r8q7nLLqnb6--s1D2syv5lwwnd1lOQ",
+);
+const RSA_TOKEN: &str = concat!(
+    "eyJhbGciOiJSUzI1NiIsImtpZCI6InJzYS1rZXkifQ.eyJpc3MiOiJodHRwczovL2t1YmVybmV0ZXMuZGVmYXVsdC5",
+    "zdmMiLCJhdWQiOlsicmVjb25jaWxpYXRpb24tcGxhdGZvcm0vbWFpbiJdLCJzdWIiOiJzeXN0ZW06c2VydmljZWFjY",
+    "291bnQ6cmVjb246b3BlcmF0b3IiLCJpYXQiOjE3MDAwMDAwMDAsIm5iZiI6MTcwMDAwMDAwMCwiZXhwIjo0MTAyNDQ",
+    "0ODAwfQ.X6OAoaP5F3RwYWDjKBE9gOR0_8P1nW-zqDb1zv8eyLg677ZKPX1TH2f7HzL15aR1EQXgzLH1cnBDm11EhH",
+    "BCK-a65VGWq2-nH_6gRB-rQDr3ot4ds4aVM5pgGJYSEDeKKk5U6Le2Woa0u5Ff1B3WnC-VOrJbgN-B30qHTLv7ZdOR",
+    "fP6Vnmy2fJv9TH4oV9s7XYKgyBu-3mBV2amNCT09Rd0cEkn_Zrtry4dKgxI_1gB51MLgxX1aoyQQQ21BdxB2F4rT6N",
+    "INhbMwjtbLcmjgrFLdcUvZS6bdRVEnAwcZ2MSZtA6ry0erwBBrqa6slavM0dFCNTVbJtb9Ft1VgvarkA",
+);
+
+#[tokio::test]
+async fn a_token_signed_with_rsa_is_accepted_for_its_own_key_only() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("identity.json");
+    let accepts = async |algorithm: &str, subject: &str, token: &str| {
+        let key = json!({"use": "sig", "kty": "RSA", "kid": "rsa-key", "alg": algorithm,
+                         "n": RSA_MODULUS, "e": "AQAB"});
+        let identity = json!({
+            "issuer": "https://kubernetes.default.svc",
+            "audience": "reconciliation-platform/main",
+            "subject": subject,
+            "jwks": {"keys": [key]},
+        });
+        std::fs::write(&path, identity.to_string()).unwrap();
+        let identity = server::auth::operator::OperatorIdentity::new(path.clone());
+        identity.verify(token).await.is_ok()
+    };
+    let subject = "system:serviceaccount:recon:operator";
+    assert!(accepts("RS256", subject, RSA_TOKEN).await);
+    assert!(
+        !accepts("RS512", subject, RSA_TOKEN).await,
+        "the algorithm is the key's"
+    );
+    assert!(!accepts("RS256", "system:serviceaccount:recon:operator2", RSA_TOKEN).await);
+    let (signed, signature) = RSA_TOKEN.rsplit_once('.').unwrap();
+    let tampered = format!(
+        "{signed}.{}",
+        signature.replacen(&signature[..4], "AAAA", 1)
+    );
+    assert!(!accepts("RS256", subject, &tampered).await);
+    // Unsigned.
+    let unsigned = format!(
+        "eyJhbGciOiJub25lIiwia2lkIjoicnNhLWtleSJ9.{}.",
+        signed.split_once('.').unwrap().1
+    );
+    assert!(!accepts("RS256", subject, &unsigned).await);
+}
