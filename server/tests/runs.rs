@@ -250,6 +250,11 @@ async fn a_wrong_spec_names_every_path(db: PgPool) {
         paths(elsewhere).await,
         ["left.source.uri", "right.source.configMap"]
     );
+    // A file whose name says nothing.
+    let nameless = server
+        .upload(&token, project, "ledger.data", "id,amount\n1,2\n")
+        .await;
+    assert_eq!(paths(spec(own, nameless)).await, ["right.format"]);
     // Shape errors and a foreign upload together.
     let mut wrong = spec(own, foreign);
     wrong["passes"][0]["assign"] = json!("guess");

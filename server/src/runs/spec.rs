@@ -25,7 +25,7 @@ pub struct Checked {
 pub async fn check(db: &PgPool, project: Uuid, raw: Value) -> Result<Checked, ApiError> {
     let mut errors = Vec::new();
     for side in ["left", "right"] {
-        check_source(db, project, side, &raw[side]["source"], &mut errors).await?;
+        check_dataset(db, project, side, &raw[side], &mut errors).await?;
     }
     if raw.to_string().contains("\\u0000") {
         errors.push(SpecError {
@@ -61,39 +61,55 @@ pub async fn check(db: &PgPool, project: Uuid, raw: Value) -> Result<Checked, Ap
     Ok(Checked { spec, hash })
 }
 
-async fn check_source(
+async fn check_dataset(
     db: &PgPool,
     project: Uuid,
     side: &str,
-    source: &Value,
+    dataset: &Value,
     errors: &mut Vec<SpecError>,
 ) -> Result<(), ApiError> {
-    let mut add = |path: &str, message: &str| {
+    let source = &dataset["source"];
+    let mut add = |path: &str, message: String| {
         errors.push(SpecError {
-            path: format!("{side}.source.{path}"),
-            message: message.into(),
+            path: format!("{side}.{path}"),
+            message,
         });
     };
+    let instead = "upload the file to the project and use upload: {id}";
     if !source["uri"].is_null() {
-        add(
-            "uri",
-            "is for the CLI; upload the file to the project and use upload: {id}",
-        );
+        add("source.uri", format!("is for the CLI; {instead}"));
     }
     if !source["configMap"].is_null() {
         add(
-            "configMap",
-            "is for a ReconciliationJob; upload the file to the project and use upload: {id}",
+            "source.configMap",
+            format!("is for a ReconciliationJob; {instead}"),
         );
     }
-    if let Some(id) = source["upload"]["id"].as_str() {
-        let known = match Uuid::try_parse(id) {
-            Ok(id) => db::uploads::find(db, project, id).await?.is_some(),
-            Err(_) => false,
-        };
-        if !known {
-            add("upload.id", "is no upload of this project");
-        }
+    let Some(id) = source["upload"]["id"].as_str() else {
+        return Ok(());
+    };
+    let upload = match Uuid::try_parse(id) {
+        Ok(id) => db::uploads::find(db, project, id).await?,
+        Err(_) => None,
+    };
+    match upload {
+        None => add("source.upload.id", "is no upload of this project".into()),
+        // The engine would find it too, but only when the run has begun.
+        Some(upload) if dataset["format"].is_null() && !names_a_format(&upload.name) => add(
+            "format",
+            format!(
+                "is required: the extension of `{}` names no format; write csv or parquet",
+                upload.name
+            ),
+        ),
+        Some(_) => {}
     }
     Ok(())
+}
+
+fn names_a_format(file: &str) -> bool {
+    let extension = file
+        .rsplit_once('.')
+        .map(|(_, extension)| extension.to_ascii_lowercase());
+    matches!(extension.as_deref(), Some("csv" | "parquet"))
 }
