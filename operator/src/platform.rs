@@ -63,7 +63,8 @@ pub async fn run(context: Arc<Context>, shutdown: CancellationToken) {
 
 async fn timed(platform: Arc<Guarded>, shared: Arc<Shared>) -> Result<Action, Error> {
     let started = Instant::now();
-    let result = tokio::time::timeout(RECONCILE_TIMEOUT, reconcile(&platform, &shared.context))
+    let reconciled = Box::pin(reconcile(&platform, &shared.context));
+    let result = tokio::time::timeout(RECONCILE_TIMEOUT, reconciled)
         .await
         .unwrap_or(Err(Error::TimedOut));
     shared

@@ -227,7 +227,7 @@ mod tests {
     fn a_failed_migration_quotes_what_it_said() {
         let pod = pod(&ended(0, ""), &ended(1, "0003_runs.sql: syntax error"));
         assert_eq!(
-            state(&job(Some("Failed")), &[pod.clone()]),
+            state(&job(Some("Failed")), std::slice::from_ref(&pod)),
             Migration::Failed("0003_runs.sql: syntax error".into())
         );
         assert_eq!(

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::context::{Context, FIELD_MANAGER};
 use crate::error::Error;
-use crate::platform::manifest::{APPLIED, Manifest};
+use crate::platform::manifest::{APPLIED, Kind, Manifest};
 use crate::platform::validate::ValidatedPlatform;
 
 /// Brings the live object in line and returns it. A steady platform causes no writes.
@@ -37,18 +37,23 @@ pub async fn apply(
         .patch(&manifest.name, &params, &Patch::Apply(&manifest.body))
         .await
         .map_err(|source| refused(manifest, source))?;
-    if let Some((live, version)) = before {
+    let repaired = match before {
         // The same desired state was applied before, and yet something had to be put right.
-        let known = live["metadata"]["annotations"][APPLIED]
-            == manifest.body["metadata"]["annotations"][APPLIED];
-        if known && version != after.metadata.resource_version {
-            tracing::info!(
-                kind = manifest.kind.as_str(),
-                name = manifest.name,
-                "drift repaired"
-            );
-            context.metrics.drift_repaired(manifest.kind);
+        Some((live, version)) => {
+            live["metadata"]["annotations"][APPLIED]
+                == manifest.body["metadata"]["annotations"][APPLIED]
+                && version != after.metadata.resource_version
         }
+        None => platform.established && manifest.kind != Kind::Job,
+    };
+    if repaired {
+        tracing::info!(
+            kind = manifest.kind.as_str(),
+            name = manifest.name,
+            namespace = platform.namespace,
+            "drift repaired"
+        );
+        context.metrics.drift_repaired(manifest.kind);
     }
     Ok(serde_json::to_value(after)?)
 }
