@@ -30,13 +30,7 @@ pub async fn apply(
         }
         None => None,
     };
-    let params = PatchParams::apply(FIELD_MANAGER)
-        .force()
-        .validation_strict();
-    let after = api
-        .patch(&manifest.name, &params, &Patch::Apply(&manifest.body))
-        .await
-        .map_err(|source| refused(manifest, source))?;
+    let after = patch(&api, manifest, before.is_some()).await?;
     let repaired = match before {
         // The same desired state was applied before, and yet something had to be put right.
         Some((live, version)) => {
@@ -56,6 +50,25 @@ pub async fn apply(
         context.metrics.drift_repaired(manifest.kind);
     }
     Ok(serde_json::to_value(after)?)
+}
+
+/// Applies the manifest. Where somebody changed the key of a list's entry (a port's number), applying
+/// would add a second one beside it and is refused as invalid: then the lists are replaced as a whole.
+async fn patch(
+    api: &Api<DynamicObject>,
+    manifest: &Manifest,
+    exists: bool,
+) -> Result<DynamicObject, Error> {
+    let (name, body) = (&manifest.name, &manifest.body);
+    let params = PatchParams::apply(FIELD_MANAGER);
+    let forced = params.clone().force().validation_strict();
+    match api.patch(name, &forced, &Patch::Apply(body)).await {
+        Err(kube::Error::Api(status)) if exists && status.is_invalid() => {
+            api.patch(name, &params, &Patch::Merge(body)).await
+        }
+        result => result,
+    }
+    .map_err(|source| refused(manifest, source))
 }
 
 /// An object of the same name that another controller owns is not taken over.
