@@ -125,7 +125,7 @@ async fn reconcile(guarded: &Guarded, context: &Context) -> Result<Action, Error
     let applied = match apply::apply(context, &validated, resources).await {
         Ok(applied) => applied,
         Err(error @ (Error::Refused { .. } | Error::Taken { .. })) => {
-            let conditions = status::of_refused(platform, &error);
+            let conditions = status::of_refused(&error);
             status::update(context, platform, &conditions, None).await?;
             return Err(error);
         }

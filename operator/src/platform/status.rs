@@ -59,7 +59,7 @@ pub fn of_invalid(invalid: &Invalid) -> Vec<Finding> {
 }
 
 /// The findings where the API server refused one of the platform's objects.
-pub fn of_refused(_platform: &ReconciliationPlatform, error: &Error) -> Vec<Finding> {
+pub fn of_refused(error: &Error) -> Vec<Finding> {
     vec![fails(
         PlatformCondition::Ready,
         PlatformReason::InvalidConfiguration,
@@ -93,6 +93,7 @@ fn secrets(applied: &Applied) -> Finding {
             "External Secrets is not installed in this cluster: install it, or use \
              spec.secrets.existingSecret; the operator goes on by itself",
         ),
+        (Secrets::Pending(what), _) => fails(type_, PlatformReason::Waiting, what),
         (Secrets::NotSynced(why), _) => fails(type_, PlatformReason::SecretNotSynced, why),
         (Secrets::Exist, Some(Migration::BadConfiguration(said))) => fails(
             type_,
