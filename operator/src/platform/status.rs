@@ -145,11 +145,9 @@ fn migrated(platform: &ValidatedPlatform, applied: &Applied) -> Finding {
             PlatformReason::Migrating,
             format!("migrating to {}", platform.image.tag),
         ),
-        Some(Migration::Migrating(Some(said))) => fails(
-            type_,
-            PlatformReason::Migrating,
-            format!("trying again after: {said}"),
-        ),
+        Some(Migration::Migrating(Some(said))) => {
+            fails(type_, PlatformReason::Migrating, format!("not yet: {said}"))
+        }
         Some(Migration::Failed(said)) => fails(
             type_,
             PlatformReason::MigrationFailed,
@@ -260,6 +258,13 @@ fn progress(deployment: &Deployment) -> String {
     )
 }
 
+/// What no watch reports: an installation, and why a pod of the migration cannot start.
+const UNWATCHED_REASONS: [PlatformReason; 3] = [
+    PlatformReason::ExternalSecretsMissing,
+    PlatformReason::CheckingConfiguration,
+    PlatformReason::Migrating,
+];
+
 /// Writes the findings, if they differ from what the platform's status says, and says when to look
 /// again.
 pub async fn update(
@@ -293,10 +298,9 @@ pub async fn update(
         let changed = transitions(&old.conditions, &new.conditions);
         publish_transitions(context, &reference, &changed, is_problem).await;
     }
-    // Everything else that is waited for is watched.
     let unwatched = findings
         .iter()
-        .any(|it| it.reason == PlatformReason::ExternalSecretsMissing);
+        .any(|it| UNWATCHED_REASONS.contains(&it.reason));
     Ok(Action::requeue(if unwatched { UNWATCHED } else { RESYNC }))
 }
 
