@@ -22,7 +22,7 @@ pub const FIELD_MANAGER: &str = "reconciliation-operator";
 pub const CONCURRENCY: u16 = 16;
 
 /// No reconciliation takes longer: the client would retry for minutes on its own.
-pub const RECONCILE_TIMEOUT: Duration = Duration::from_secs(60);
+pub const RECONCILE_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// What every reconciliation shares.
 pub struct Context {

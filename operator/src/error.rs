@@ -9,10 +9,10 @@ use crate::api::ApiError;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The Kubernetes API.
-    #[error("Kubernetes: {0}")]
+    #[error("Kubernetes: {}", said(.0))]
     Kubernetes(#[from] kube::Error),
     /// An object that the operator applies was refused.
-    #[error("{kind} {name} was refused: {source}")]
+    #[error("{kind} {name} was refused: {}", said(source))]
     Refused {
         /// The object's kind.
         kind: &'static str,
@@ -70,5 +70,13 @@ impl Error {
             Self::Incomplete(_) | Self::Unreadable(_) => ErrorReason::Data,
             Self::TimedOut => ErrorReason::TimedOut,
         }
+    }
+}
+
+/// What the API server said, without the wrapping that repeats it.
+fn said(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) if !status.message.is_empty() => status.message.clone(),
+        error => error.to_string(),
     }
 }

@@ -85,10 +85,13 @@ impl Identity {
     /// A token for one platform, at most 80 % of its life old.
     pub async fn token(&self, namespace: &str, name: &str) -> Result<SecretString, Error> {
         let audience = audience(namespace, name);
-        let mut tokens = self.tokens.lock().await;
-        tokens.retain(|_, cached| cached.renew_at > Instant::now());
-        if let Some(cached) = tokens.get(&audience) {
-            return Ok(cached.token.clone());
+        // Not held while a token is asked for: one slow answer must not hold up other platforms.
+        {
+            let mut tokens = self.tokens.lock().await;
+            tokens.retain(|_, cached| cached.renew_at > Instant::now());
+            if let Some(cached) = tokens.get(&audience) {
+                return Ok(cached.token.clone());
+            }
         }
         let accounts: Api<ServiceAccount> = Api::namespaced(self.client.clone(), &self.namespace);
         let request = TokenRequest {
@@ -111,7 +114,7 @@ impl Identity {
         .clamp(0, i64::from(u32::MAX));
         let life = Duration::from_secs(u64::try_from(life).unwrap_or(0));
         let token = SecretString::from(status.token);
-        tokens.insert(
+        self.tokens.lock().await.insert(
             audience,
             CachedToken {
                 token: token.clone(),

@@ -76,7 +76,7 @@ pub async fn run(context: Arc<Context>, shutdown: CancellationToken) {
         .await;
 }
 
-/// The unfinished jobs that run on the platform.
+/// The jobs of the platform; a finished one is left alone at once.
 fn on_platform(
     store: &Store<DynamicObject>,
     platform: &PartialObjectMeta<ReconciliationPlatform>,
@@ -96,7 +96,8 @@ fn on_platform(
 
 async fn timed(job: Arc<DynamicObject>, shared: Arc<Shared>) -> Result<Action, Error> {
     let started = Instant::now();
-    let result = tokio::time::timeout(RECONCILE_TIMEOUT, reconcile(&job, &shared.context))
+    let reconciled = Box::pin(reconcile(&job, &shared.context));
+    let result = tokio::time::timeout(RECONCILE_TIMEOUT, reconciled)
         .await
         .unwrap_or(Err(Error::TimedOut));
     shared

@@ -14,6 +14,7 @@ mod platform;
 mod status;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Parser;
@@ -24,6 +25,9 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Config;
 use crate::context::Context;
 use crate::lease::Leadership;
+
+/// How long running reconciliations may go on after SIGTERM, within the pod's grace period.
+const LAST_RECONCILIATIONS: Duration = Duration::from_secs(15);
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
@@ -60,21 +64,21 @@ async fn main() -> anyhow::Result<()> {
         won = leadership.won() => won?,
     }
     tracing::info!(holder = config.pod_name, "leading");
-    let lost = {
-        let controllers = async {
-            tokio::join!(
-                platform::run(Arc::clone(&context), shutdown.clone()),
-                job::run(Arc::clone(&context), shutdown.clone())
-            );
-        };
-        tokio::select! {
-            () = controllers => None,
-            reason = leadership.lost() => Some(reason),
-        }
+    let controllers = async {
+        tokio::join!(
+            platform::run(Arc::clone(&context), shutdown.clone()),
+            job::run(Arc::clone(&context), shutdown.clone())
+        );
     };
-    // Another replica may lead already: this one must not go on, so it does not wait for anything.
-    if let Some(reason) = lost {
-        return Err(reason);
+    let overdue = async {
+        shutdown.cancelled().await;
+        tokio::time::sleep(LAST_RECONCILIATIONS).await;
+    };
+    tokio::select! {
+        () = controllers => {}
+        () = overdue => tracing::warn!("reconciliations were cut off"),
+        // Another replica may lead already: this one must not go on, so it waits for nothing.
+        reason = leadership.lost() => return Err(reason),
     }
     leadership.release().await?;
     shutdown.cancel();

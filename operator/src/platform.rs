@@ -63,7 +63,8 @@ pub async fn run(context: Arc<Context>, shutdown: CancellationToken) {
 
 async fn timed(platform: Arc<Guarded>, shared: Arc<Shared>) -> Result<Action, Error> {
     let started = Instant::now();
-    let result = tokio::time::timeout(RECONCILE_TIMEOUT, reconcile(&platform, &shared.context))
+    let reconciled = Box::pin(reconcile(&platform, &shared.context));
+    let result = tokio::time::timeout(RECONCILE_TIMEOUT, reconciled)
         .await
         .unwrap_or(Err(Error::TimedOut));
     shared
@@ -124,7 +125,7 @@ async fn reconcile(guarded: &Guarded, context: &Context) -> Result<Action, Error
     let applied = match apply::apply(context, &validated, resources).await {
         Ok(applied) => applied,
         Err(error @ (Error::Refused { .. } | Error::Taken { .. })) => {
-            let conditions = status::of_refused(platform, &error);
+            let conditions = status::of_refused(&error);
             status::update(context, platform, &conditions, None).await?;
             return Err(error);
         }

@@ -114,132 +114,125 @@ fn status(
     generation: Option<i64>,
     now: Timestamp,
 ) -> ReconciliationJobStatus {
-    let mut new = old.clone();
-    new.observed_generation = generation;
-    let conditions = &mut new.conditions;
-    let mut set = |type_: JobCondition, status, reason: JobReason, message: &str| {
+    let mut draft = Draft {
+        status: old.clone(),
+        generation,
+        now,
+    };
+    draft.status.observed_generation = generation;
+    match outcome {
+        Outcome::Run(run) => draft.run(run),
+        Outcome::Invalid(errors) => draft.refusal(JobReason::InvalidSpec, &listed(errors)),
+        Outcome::Forbidden(message) => draft.refusal(JobReason::Forbidden, message),
+        Outcome::PlatformNotFound(platform) => draft.refusal(
+            JobReason::PlatformNotFound,
+            &format!("there is no ReconciliationPlatform {platform}"),
+        ),
+        Outcome::PlatformNotReady(platform) => draft.refusal(
+            JobReason::PlatformNotReady,
+            &format!("the ReconciliationPlatform {platform} does not serve yet"),
+        ),
+        Outcome::SourceNotFound(message) => draft.refusal(JobReason::SourceNotFound, message),
+    }
+    draft.status
+}
+
+/// A status that is being changed.
+struct Draft {
+    status: ReconciliationJobStatus,
+    generation: Option<i64>,
+    now: Timestamp,
+}
+
+impl Draft {
+    fn set(&mut self, type_: JobCondition, status: Status, reason: JobReason, message: &str) {
         condition::set(
-            conditions,
+            &mut self.status.conditions,
             type_.as_str(),
             status,
             reason.as_str(),
             message,
-            generation,
-            now,
+            self.generation,
+            self.now,
         );
-    };
-    let refusal = match outcome {
-        Outcome::Run(run) => {
-            let same = old
-                .last_run
-                .as_ref()
-                .is_some_and(|it| it.id == run.id.to_string());
-            set(
-                JobCondition::Accepted,
-                Status::True,
-                JobReason::AsExpected,
-                "the job is valid and its namespace may run it",
-            );
-            let (running, running_reason) = match run.state {
-                RunState::Queued => (Status::True, JobReason::Queued),
-                RunState::Running => (Status::True, JobReason::RunInProgress),
-                RunState::Succeeded => (Status::False, JobReason::RunSucceeded),
-                RunState::Failed => (Status::False, JobReason::RunFailed),
-                RunState::Cancelled => (Status::False, JobReason::RunCancelled),
-            };
-            set(
-                JobCondition::Running,
-                running,
-                running_reason,
-                &progress(run),
-            );
-            if !is_terminal(run.state) {
-                set(
-                    JobCondition::Ready,
-                    Status::False,
-                    running_reason,
-                    "no result yet",
-                );
-            }
-            let said = run
-                .error
-                .as_ref()
-                .map_or("", |error| error.message.as_str());
-            let end = match run.state {
-                RunState::Succeeded => Some((
-                    JobCondition::Complete,
-                    Status::True,
-                    JobReason::RunSucceeded,
-                    "the run succeeded",
-                )),
-                RunState::Failed => Some((
-                    JobCondition::Failed,
-                    Status::False,
-                    JobReason::RunFailed,
-                    said,
-                )),
-                RunState::Cancelled => Some((
-                    JobCondition::Failed,
-                    Status::False,
-                    JobReason::RunCancelled,
-                    "the run was cancelled",
-                )),
-                RunState::Queued | RunState::Running => None,
-            };
-            if let Some((type_, ready, reason, message)) = end {
-                set(JobCondition::Ready, ready, reason, message);
-                set(type_, Status::True, reason, message);
-            }
-            // What ended another run, or ended this one otherwise, says nothing any more.
-            let current = end.map(|(type_, ..)| type_.as_str());
-            new.conditions.retain(|condition| {
-                let ends = [JobCondition::Complete, JobCondition::Failed]
-                    .iter()
-                    .any(|it| it.as_str() == condition.type_);
-                !ends || Some(condition.type_.as_str()) == current
-            });
-            new.state = Some(
-                match run.state {
-                    RunState::Queued => "Queued",
-                    RunState::Running => "Running",
-                    RunState::Succeeded => "Succeeded",
-                    RunState::Failed => "Failed",
-                    RunState::Cancelled => "Cancelled",
-                }
-                .into(),
-            );
-            let before = old.last_run.clone().filter(|_| same);
-            new.last_run = Some(run_status(run, before));
-            return new;
+    }
+
+    /// Keeps the end of this run alone: that of an earlier one says nothing any more.
+    fn keep_end(&mut self, end: Option<JobCondition>) {
+        let is_end = |type_: &str| {
+            [JobCondition::Complete, JobCondition::Failed]
+                .iter()
+                .any(|it| it.as_str() == type_)
+        };
+        self.status.conditions.retain(|condition| {
+            !is_end(&condition.type_) || end.is_some_and(|end| end.as_str() == condition.type_)
+        });
+    }
+
+    fn refusal(&mut self, reason: JobReason, message: &str) {
+        self.set(JobCondition::Accepted, Status::False, reason, message);
+        self.set(
+            JobCondition::Running,
+            Status::False,
+            JobReason::Waiting,
+            "no run was started",
+        );
+        self.set(JobCondition::Ready, Status::False, reason, message);
+        self.keep_end(None);
+        self.status.state = Some("Pending".into());
+    }
+
+    fn run(&mut self, run: &Run) {
+        self.set(
+            JobCondition::Accepted,
+            Status::True,
+            JobReason::AsExpected,
+            "the job is valid and its namespace may run it",
+        );
+        let said = run
+            .error
+            .as_ref()
+            .map_or("the run failed", |error| error.message.as_str());
+        let (state, reason, end, message) = match run.state {
+            RunState::Queued => ("Queued", JobReason::Queued, None, "no result yet"),
+            RunState::Running => ("Running", JobReason::RunInProgress, None, "no result yet"),
+            RunState::Succeeded => (
+                "Succeeded",
+                JobReason::RunSucceeded,
+                Some(JobCondition::Complete),
+                "the run succeeded",
+            ),
+            RunState::Failed => (
+                "Failed",
+                JobReason::RunFailed,
+                Some(JobCondition::Failed),
+                said,
+            ),
+            RunState::Cancelled => (
+                "Cancelled",
+                JobReason::RunCancelled,
+                Some(JobCondition::Failed),
+                "the run was cancelled",
+            ),
+        };
+        let holds = |it: bool| if it { Status::True } else { Status::False };
+        self.set(
+            JobCondition::Running,
+            holds(end.is_none()),
+            reason,
+            &progress(run),
+        );
+        let succeeded = run.state == RunState::Succeeded;
+        self.set(JobCondition::Ready, holds(succeeded), reason, message);
+        if let Some(end) = end {
+            self.set(end, Status::True, reason, message);
         }
-        Outcome::Invalid(errors) => (JobReason::InvalidSpec, listed(errors)),
-        Outcome::Forbidden(message) => (JobReason::Forbidden, message.clone()),
-        Outcome::PlatformNotFound(platform) => (
-            JobReason::PlatformNotFound,
-            format!("there is no ReconciliationPlatform {platform}"),
-        ),
-        Outcome::PlatformNotReady(platform) => (
-            JobReason::PlatformNotReady,
-            format!("the ReconciliationPlatform {platform} does not serve yet"),
-        ),
-        Outcome::SourceNotFound(message) => (JobReason::SourceNotFound, message.clone()),
-    };
-    let (reason, message) = refusal;
-    set(JobCondition::Accepted, Status::False, reason, &message);
-    set(
-        JobCondition::Running,
-        Status::False,
-        JobReason::Waiting,
-        "no run was started",
-    );
-    set(JobCondition::Ready, Status::False, reason, &message);
-    // An earlier run's end is not this generation's.
-    new.conditions.retain(|condition| {
-        condition.type_ != JobCondition::Complete.as_str()
-            && condition.type_ != JobCondition::Failed.as_str()
-    });
-    new.state = Some("Pending".into());
-    new
+        self.keep_end(end);
+        self.status.state = Some(state.into());
+        let same = |last: &RunStatus| last.id == run.id.to_string();
+        let before = self.status.last_run.take().filter(same);
+        self.status.last_run = Some(run_status(run, before));
+    }
 }
 
 fn run_status(run: &Run, before: Option<RunStatus>) -> RunStatus {
@@ -290,13 +283,13 @@ fn progress(run: &Run) -> String {
 
 fn listed(errors: &[SpecError]) -> String {
     let mut text = String::new();
-    for (index, error) in errors.iter().enumerate() {
-        let line = format!("{error}");
+    for error in errors {
+        let line = error.to_string();
         if text.len() + line.len() > LONGEST_MESSAGE {
-            text.push_str(&format!("\nand {} more", errors.len() - index));
+            text.push_str("\nand more");
             break;
         }
-        if index > 0 {
+        if !text.is_empty() {
             text.push('\n');
         }
         text.push_str(&line);

@@ -73,16 +73,16 @@ async fn upload(
     let Some(source) = dataset.source.config_map.clone() else {
         return Ok(Ok(()));
     };
-    let Some(content) = dereference::config_map(context, &job.namespace, &source).await? else {
+    let Some(file) = dereference::config_map(context, &job.namespace, &source).await? else {
         return Ok(Err(Outcome::SourceNotFound(format!(
             "spec.{side}.source.configMap: there is no ConfigMap {} with the key {} in the namespace {}",
             source.name, source.key, job.namespace
         ))));
     };
-    let uploaded = api
-        .upload(&job.namespace, &job.project, &source.key, content)
+    let answer = api
+        .upload(&job.namespace, &job.project, &source.key, file)
         .await;
-    match uploaded {
+    match answer {
         Ok(id) => {
             dataset.source.config_map = None;
             dataset.source.upload = Some(UploadSource { id });

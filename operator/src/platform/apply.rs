@@ -43,7 +43,9 @@ pub struct Applied {
 pub enum Secrets {
     /// External Secrets is not installed.
     ExternalSecretsMissing,
-    /// Not there yet; the message says why.
+    /// On their way; the message says what is waited for.
+    Pending(String),
+    /// Not there; the message says why.
     NotSynced(String),
     /// The Secret exists; its values are for the migration Job to check.
     Exist,
@@ -138,12 +140,14 @@ async fn secrets(
             return Ok(Secrets::ExternalSecretsMissing);
         }
         let live = object::apply(context, platform, &manifest).await?;
-        if let Some(message) = not_synced(&live) {
-            return Ok(Secrets::NotSynced(message));
+        if let Some(state) = not_synced(&live) {
+            return Ok(state);
         }
     }
     if exists {
         Ok(Secrets::Exist)
+    } else if platform.secrets == SecretsSource::Generated {
+        Ok(Secrets::Pending("the secrets are being generated".into()))
     } else {
         Ok(Secrets::NotSynced(format!(
             "waiting for the Secret {}, which does not exist yet",
@@ -152,27 +156,29 @@ async fn secrets(
     }
 }
 
-/// Why an ExternalSecret is not synced in its newest generation.
-fn not_synced(live: &Value) -> Option<String> {
+/// Where an ExternalSecret stands that is not synced in its newest generation.
+fn not_synced(live: &Value) -> Option<Secrets> {
     let name = live["metadata"]["name"].as_str().unwrap_or_default();
     let ready = live["status"]["conditions"]
         .as_array()
         .and_then(|conditions| conditions.iter().find(|it| it["type"] == "Ready"));
     match ready {
-        None => Some(format!(
+        None => Some(Secrets::Pending(format!(
             "waiting for the ExternalSecret {name} to be synced"
-        )),
-        Some(condition) if condition["status"] != "True" => Some(format!(
+        ))),
+        Some(condition) if condition["status"] != "True" => Some(Secrets::NotSynced(format!(
             "the ExternalSecret {name}: {}",
             condition["message"].as_str().unwrap_or("not ready")
-        )),
+        ))),
         Some(_) => {
             // `generation-hash`, of what the values were last drawn by.
             let synced = live["status"]["syncedResourceVersion"].as_str()?;
             let generation = live["metadata"]["generation"].as_i64()?;
             let current = synced.starts_with(&format!("{generation}-"));
             (!current).then(|| {
-                format!("waiting for the ExternalSecret {name} to be synced since it changed")
+                Secrets::Pending(format!(
+                    "waiting for the ExternalSecret {name} to be synced since it changed"
+                ))
             })
         }
     }
@@ -251,12 +257,12 @@ mod tests {
             external_secret(&json!({"conditions": ready, "syncedResourceVersion": synced}))
         };
         assert_eq!(not_synced(&of("2-abc")), None);
-        assert!(
-            not_synced(&of("1-abc"))
-                .unwrap()
-                .contains("since it changed")
-        );
-        assert!(not_synced(&external_secret(&Value::Null)).is_some());
+        assert!(matches!(
+            not_synced(&of("1-abc")),
+            Some(Secrets::Pending(_))
+        ));
+        let unseen = not_synced(&external_secret(&Value::Null));
+        assert!(matches!(unseen, Some(Secrets::Pending(_))));
     }
 
     #[test]
@@ -265,8 +271,10 @@ mod tests {
             {"type": "Ready", "status": "False", "message": "could not get secret data from provider"},
         ]});
         assert_eq!(
-            not_synced(&external_secret(&failed)).unwrap(),
-            "the ExternalSecret main-secrets: could not get secret data from provider"
+            not_synced(&external_secret(&failed)),
+            Some(Secrets::NotSynced(
+                "the ExternalSecret main-secrets: could not get secret data from provider".into()
+            ))
         );
     }
 }

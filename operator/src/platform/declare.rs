@@ -41,10 +41,9 @@ pub async fn projects(
         .await?
         .declare_projects(&platform.projects)
         .await?;
-    context
-        .declared
-        .lock()
-        .await
-        .insert(key.clone(), (state, Instant::now()));
+    let mut declared = context.declared.lock().await;
+    // Platforms that were deleted meanwhile are forgotten.
+    declared.retain(|_, (_, at)| at.elapsed() < RESYNC * 2);
+    declared.insert(key.clone(), (state, Instant::now()));
     Ok(())
 }

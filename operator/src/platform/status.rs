@@ -59,7 +59,7 @@ pub fn of_invalid(invalid: &Invalid) -> Vec<Finding> {
 }
 
 /// The findings where the API server refused one of the platform's objects.
-pub fn of_refused(_platform: &ReconciliationPlatform, error: &Error) -> Vec<Finding> {
+pub fn of_refused(error: &Error) -> Vec<Finding> {
     vec![fails(
         PlatformCondition::Ready,
         PlatformReason::InvalidConfiguration,
@@ -93,6 +93,7 @@ fn secrets(applied: &Applied) -> Finding {
             "External Secrets is not installed in this cluster: install it, or use \
              spec.secrets.existingSecret; the operator goes on by itself",
         ),
+        (Secrets::Pending(what), _) => fails(type_, PlatformReason::Waiting, what),
         (Secrets::NotSynced(why), _) => fails(type_, PlatformReason::SecretNotSynced, why),
         (Secrets::Exist, Some(Migration::BadConfiguration(said))) => fails(
             type_,
@@ -144,11 +145,9 @@ fn migrated(platform: &ValidatedPlatform, applied: &Applied) -> Finding {
             PlatformReason::Migrating,
             format!("migrating to {}", platform.image.tag),
         ),
-        Some(Migration::Migrating(Some(said))) => fails(
-            type_,
-            PlatformReason::Migrating,
-            format!("trying again after: {said}"),
-        ),
+        Some(Migration::Migrating(Some(said))) => {
+            fails(type_, PlatformReason::Migrating, format!("not yet: {said}"))
+        }
         Some(Migration::Failed(said)) => fails(
             type_,
             PlatformReason::MigrationFailed,
@@ -259,6 +258,13 @@ fn progress(deployment: &Deployment) -> String {
     )
 }
 
+/// What no watch reports: an installation, and why a pod of the migration cannot start.
+const UNWATCHED_REASONS: [PlatformReason; 3] = [
+    PlatformReason::ExternalSecretsMissing,
+    PlatformReason::CheckingConfiguration,
+    PlatformReason::Migrating,
+];
+
 /// Writes the findings, if they differ from what the platform's status says, and says when to look
 /// again.
 pub async fn update(
@@ -292,10 +298,9 @@ pub async fn update(
         let changed = transitions(&old.conditions, &new.conditions);
         publish_transitions(context, &reference, &changed, is_problem).await;
     }
-    // Everything else that is waited for is watched.
     let unwatched = findings
         .iter()
-        .any(|it| it.reason == PlatformReason::ExternalSecretsMissing);
+        .any(|it| UNWATCHED_REASONS.contains(&it.reason));
     Ok(Action::requeue(if unwatched { UNWATCHED } else { RESYNC }))
 }
 

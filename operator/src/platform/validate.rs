@@ -22,6 +22,8 @@ pub struct ValidatedPlatform {
     pub namespace: String,
     /// Its generation.
     pub generation: i64,
+    /// Whether it has served before: then an object that is missing was deleted by somebody.
+    pub established: bool,
     /// The reference to it that everything it owns carries.
     pub owner: OwnerReference,
     /// What it is for.
@@ -150,6 +152,10 @@ pub fn validate(
     Ok(ValidatedPlatform {
         namespace: platform.namespace().unwrap_or_default(),
         generation: platform.metadata.generation.unwrap_or_default(),
+        established: platform
+            .status
+            .as_ref()
+            .is_some_and(|status| status.version.is_some()),
         owner: platform
             .controller_owner_ref(&())
             .ok_or_else(|| Invalid("the platform has no uid".into()))?,

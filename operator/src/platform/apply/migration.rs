@@ -132,11 +132,31 @@ fn state(job: &Job, pods: &[Pod]) -> Migration {
             Migration::BadConfiguration(said(check_failure))
         };
     }
+    let held_up = pods.last().and_then(|pod| held_up(pod));
     if checked {
-        Migration::Migrating(migrate_failure)
+        Migration::Migrating(held_up.or(migrate_failure))
     } else {
-        Migration::Checking(check_failure.or(migrate_failure))
+        Migration::Checking(held_up.or(check_failure).or(migrate_failure))
     }
+}
+
+/// Why a container of the pod cannot start, such as an image that cannot be pulled.
+fn held_up(pod: &Pod) -> Option<String> {
+    const USUAL: [&str; 2] = ["PodInitializing", "ContainerCreating"];
+    [CHECK_CONTAINER, MIGRATE_CONTAINER]
+        .iter()
+        .find_map(|name| {
+            let waiting = container(pod, name)?.state.as_ref()?.waiting.as_ref()?;
+            let reason = waiting.reason.as_deref()?;
+            if USUAL.contains(&reason) {
+                return None;
+            }
+            let message = waiting.message.as_deref().unwrap_or_default();
+            Some(format!(
+                "{} cannot start: {reason}: {message}",
+                pod.name_any()
+            ))
+        })
 }
 
 /// What the container of this name said when it failed last.
@@ -227,12 +247,26 @@ mod tests {
     fn a_failed_migration_quotes_what_it_said() {
         let pod = pod(&ended(0, ""), &ended(1, "0003_runs.sql: syntax error"));
         assert_eq!(
-            state(&job(Some("Failed")), &[pod.clone()]),
+            state(&job(Some("Failed")), std::slice::from_ref(&pod)),
             Migration::Failed("0003_runs.sql: syntax error".into())
         );
         assert_eq!(
             state(&job(None), &[pod]),
             Migration::Migrating(Some("0003_runs.sql: syntax error".into()))
+        );
+    }
+
+    #[test]
+    fn a_pod_that_cannot_start_says_why() {
+        let pod = pod(
+            &json!({"waiting": {"reason": "ImagePullBackOff", "message": "no such image"}}),
+            &json!({"waiting": {"reason": "PodInitializing"}}),
+        );
+        assert_eq!(
+            state(&job(None), &[pod]),
+            Migration::Checking(Some(
+                "p cannot start: ImagePullBackOff: no such image".into()
+            ))
         );
     }
 

@@ -40,13 +40,13 @@ fn bodies(resources: Resources) -> Vec<Value> {
 
 #[test]
 fn a_development_platform_brings_its_database_along() {
-    let resources = build(&validated(development()), &facts());
+    let resources = build(&validated(&development()), &facts());
     insta::assert_yaml_snapshot!("development", bodies(resources));
 }
 
 #[test]
 fn a_production_platform_draws_its_secrets_from_a_store() {
-    let resources = build(&validated(production()), &facts());
+    let resources = build(&validated(&production()), &facts());
     insta::assert_yaml_snapshot!("production", bodies(resources));
 }
 
@@ -56,26 +56,26 @@ fn nothing_that_needs_the_secret_is_built_without_it() {
         secret_version: None,
         ..facts()
     };
-    assert_eq!(build(&validated(production()), &facts).workload, None);
+    assert_eq!(build(&validated(&production()), &facts).workload, None);
 }
 
 #[test]
 fn another_secret_or_image_is_checked_and_migrated_anew_and_nothing_else_is() {
-    let name = |spec: Value, version: &str| migration::job(&validated(spec), version).name;
-    let before = name(production(), "17");
+    let name = |spec: &Value, version: &str| migration::job(&validated(spec), version).name;
+    let before = name(&production(), "17");
     let mut scaled = production();
     scaled["replicas"] = json!(5);
-    assert_eq!(name(scaled, "17"), before);
-    assert_ne!(name(production(), "18"), before);
+    assert_eq!(name(&scaled, "17"), before);
+    assert_ne!(name(&production(), "18"), before);
     let mut newer = production();
     newer["image"]["tag"] = json!("2.0.1");
-    assert_ne!(name(newer, "17"), before);
+    assert_ne!(name(&newer, "17"), before);
 }
 
 #[test]
 fn every_pod_is_locked_down() {
     for spec in [development(), production()] {
-        for body in bodies(build(&validated(spec), &facts())) {
+        for body in bodies(build(&validated(&spec), &facts())) {
             let pod = &body["spec"]["template"]["spec"];
             if pod.is_null() {
                 continue;
@@ -103,7 +103,7 @@ fn every_pod_is_locked_down() {
 #[test]
 fn generated_secrets_are_long_random_and_fit_together() {
     use secrecy::ExposeSecret;
-    let platform = validated(development());
+    let platform = validated(&development());
     let values = generated_values(&platform, &mut rand::rng());
     let again = generated_values(&platform, &mut rand::rng());
     let [(_, jwt), (_, password), (_, url)] = &values[..] else {

@@ -28,7 +28,7 @@ fn serving() -> Applied {
 
 /// The conditions as `Type=Status/Reason`.
 fn told(applied: &Applied, not_declared: Option<&Error>) -> Vec<String> {
-    of_applied(&validated(development()), applied, not_declared)
+    of_applied(&validated(&development()), applied, not_declared)
         .iter()
         .map(|it| {
             format!(
@@ -83,7 +83,7 @@ fn a_bad_value_is_told_as_the_check_said_it() {
         )),
         ..serving()
     };
-    let findings = of_applied(&validated(development()), &applied, None);
+    let findings = of_applied(&validated(&development()), &applied, None);
     assert_eq!(findings[0].reason, PlatformReason::InvalidConfiguration);
     assert!(findings[0].message.starts_with("JWT_SECRET is too short"));
     assert_eq!(findings[4].reason, PlatformReason::InvalidConfiguration);

@@ -17,7 +17,7 @@ pub fn config() -> Config {
 }
 
 /// A platform `main` in `recon` of this spec.
-pub fn platform(spec: Value) -> ReconciliationPlatform {
+pub fn platform(spec: &Value) -> ReconciliationPlatform {
     serde_json::from_value(json!({
         "apiVersion": "reconciliation-platform.dev/v1alpha1",
         "kind": "ReconciliationPlatform",
@@ -58,7 +58,7 @@ pub fn production() -> Value {
     })
 }
 
-fn check(spec: Value) -> Result<ValidatedPlatform, Invalid> {
+fn check(spec: &Value) -> Result<ValidatedPlatform, Invalid> {
     let config = config();
     let policy = SecretPolicy::new(
         &config.external_secret_stores,
@@ -68,13 +68,13 @@ fn check(spec: Value) -> Result<ValidatedPlatform, Invalid> {
 }
 
 /// A platform of this spec, which is valid.
-pub fn validated(spec: Value) -> ValidatedPlatform {
+pub fn validated(spec: &Value) -> ValidatedPlatform {
     check(spec).unwrap()
 }
 
 #[test]
 fn defaults_are_filled_in() {
-    let platform = validated(development());
+    let platform = validated(&development());
     assert_eq!(platform.replicas, 1);
     assert_eq!(platform.image.reference, "example.org:5000/server:1.2.3");
     assert_eq!(platform.image.tag, "1.2.3");
@@ -86,13 +86,13 @@ fn defaults_are_filled_in() {
 fn a_store_or_key_that_is_not_allowed_is_named() {
     let mut spec = production();
     spec["secrets"]["externalSecrets"]["storeRef"]["name"] = json!("other");
-    let message = check(spec).unwrap_err().0;
+    let message = check(&spec).unwrap_err().0;
     assert!(message.contains("ClusterSecretStore/other"), "{message}");
     assert!(message.contains("allowedStores"), "{message}");
 
     let mut spec = production();
     spec["secrets"]["externalSecrets"]["s3Credentials"]["key"] = json!("kube/admin");
-    let message = check(spec).unwrap_err().0;
+    let message = check(&spec).unwrap_err().0;
     assert!(message.contains("`kube/admin`"), "{message}");
 }
 
@@ -100,7 +100,7 @@ fn a_store_or_key_that_is_not_allowed_is_named() {
 fn production_takes_no_shortcuts() {
     let mut spec = development();
     spec["environment"] = json!("Production");
-    assert!(check(spec).unwrap_err().0.contains("Development"));
+    assert!(check(&spec).unwrap_err().0.contains("Development"));
 }
 
 #[test]
@@ -115,5 +115,5 @@ fn a_name_that_services_cannot_have_is_refused() {
 fn an_existing_secret_keeps_its_name() {
     let mut spec = production();
     spec["secrets"] = json!({"existingSecret": {"name": "sealed"}});
-    assert_eq!(validated(spec).secret_name(), "sealed");
+    assert_eq!(validated(&spec).secret_name(), "sealed");
 }
