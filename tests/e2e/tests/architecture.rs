@@ -8,13 +8,22 @@ use serde_json::Value;
 /// The packages that a workspace member depends on, outside its tests.
 fn dependencies(package: &str) -> BTreeSet<String> {
     let output = Command::new(env!("CARGO"))
-        .args(["metadata", "--format-version", "1", "--no-deps", "--offline"])
+        .args([
+            "metadata",
+            "--format-version",
+            "1",
+            "--no-deps",
+            "--offline",
+        ])
         .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
         .output()
         .expect("cargo metadata");
     let metadata: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     let packages = metadata["packages"].as_array().expect("packages");
-    let package = packages.iter().find(|found| found["name"] == package).expect("the package");
+    let package = packages
+        .iter()
+        .find(|found| found["name"] == package)
+        .expect("the package");
     package["dependencies"]
         .as_array()
         .expect("dependencies")
@@ -27,10 +36,29 @@ fn dependencies(package: &str) -> BTreeSet<String> {
 #[test]
 fn dependencies_point_one_way() {
     let forbidden = [
-        ("crds", vec!["engine", "server", "operator", "cli", "kube", "axum", "sqlx", "tokio"]),
-        ("engine", vec!["server", "operator", "cli", "kube", "k8s-openapi", "axum", "sqlx"]),
+        (
+            "crds",
+            vec![
+                "engine", "server", "operator", "cli", "kube", "axum", "sqlx", "tokio",
+            ],
+        ),
+        (
+            "engine",
+            vec![
+                "server",
+                "operator",
+                "cli",
+                "kube",
+                "k8s-openapi",
+                "axum",
+                "sqlx",
+            ],
+        ),
         ("server", vec!["operator", "cli", "kube", "k8s-openapi"]),
-        ("operator", vec!["engine", "server", "cli", "sqlx", "datafusion"]),
+        (
+            "operator",
+            vec!["engine", "server", "cli", "sqlx", "datafusion"],
+        ),
         ("cli", vec!["server", "operator", "kube", "axum", "sqlx"]),
     ];
     for (package, names) in forbidden {
