@@ -3,6 +3,11 @@
 //! `UPDATE_CASES=1 cargo test -p engine --test cases` writes what the engine does now; read the
 //! difference before you commit it.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a fault in a test's own files may panic"
+)]
+
 #[expect(dead_code, reason = "each test file uses its own part of the support")]
 mod support;
 

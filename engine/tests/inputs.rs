@@ -1,5 +1,10 @@
 //! Each bad input has a clear error, and nothing is left behind.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a fault in a test's own files may panic"
+)]
+
 mod support;
 
 use datafusion::arrow::array::{ArrayRef, Float64Array, Int32Array, RecordBatch, StringArray};

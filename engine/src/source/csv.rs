@@ -53,10 +53,10 @@ pub(super) fn read(
         return Err(wrong("the file is empty; it needs a header and rows"));
     }
     let named = options.header.unwrap_or(true);
-    let names = header(&record, named).ok_or_else(|| {
+    let present = header(&record, named).ok_or_else(|| {
         wrong("the header is not UTF-8 text; save the file as UTF-8 and run again")
     })?;
-    let slots = slots(dataset, file, &names)?;
+    let slots = slots(dataset, file, &present)?;
     let mut columns = slots
         .iter()
         .map(|slot| Cells::of(slot, file))
@@ -81,7 +81,7 @@ pub(super) fn read(
             }
             progress.advance(byte, size);
         }
-        match cells(&record, names.len(), &slots, &columns, &nulls, &mut row) {
+        match cells(&record, present.len(), &slots, &columns, &nulls, &mut row) {
             Ok(()) => {
                 for (column, cell) in columns.iter_mut().zip(row.drain(..)) {
                     column.push(cell);
