@@ -162,10 +162,7 @@ pub async fn run(request: RunRequest, progress: Arc<dyn Progress>) -> Result<Sum
         match_rate: match_rate(&left_summary, &right_summary),
         passes,
         seconds: started.elapsed().as_secs_f64(),
-        spec_hash: format!(
-            "sha256:{}",
-            hex::encode(Sha256::digest(spec.canonical_json()))
-        ),
+        spec_hash: spec_hash(&spec),
     };
     draft.publish(&summary)?;
     tracing::info!(
@@ -174,6 +171,12 @@ pub async fn run(request: RunRequest, progress: Arc<dyn Progress>) -> Result<Sum
         "run complete"
     );
     Ok(summary)
+}
+
+/// `sha256:` and the hash of everything that the specification says.
+fn spec_hash(spec: &MatchingSpec) -> String {
+    let digest = Sha256::digest(spec.canonical_json());
+    format!("sha256:{}", hex::encode(digest))
 }
 
 /// One side, read: its records and their normalised columns.
@@ -273,7 +276,7 @@ impl Step<'_> {
 
         self.progress.phase(Phase::Compare { pass: pass() });
         let max_edges = self.spec.effective_limits().max_edges;
-        let scored = score::score_all(
+        let kept = score::score_all(
             self.pass,
             scorer.clone(),
             candidates,
@@ -284,9 +287,9 @@ impl Step<'_> {
 
         self.progress.phase(Phase::Assign { pass: pass() });
         let (lefts, rights) = (ledger.left_open.len(), ledger.right_open.len());
-        let assignment = assign::greedy(scored.edges, self.pass.accept, lefts, rights);
+        let assignment = assign::greedy(kept.edges, self.pass.accept, lefts, rights);
         ledger.book(self.index, &assignment);
-        Ok(scored.candidates)
+        Ok(kept.candidates)
     }
 }
 

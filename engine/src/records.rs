@@ -139,17 +139,16 @@ fn key_columns(batch: &RecordBatch, dataset: &Dataset, side: Side) -> Result<Vec
     let mut errors = Vec::new();
     let mut columns = Vec::new();
     for (index, name) in dataset.key.iter().enumerate() {
-        match batch.column_by_name(name) {
-            Some(column) => columns.push(column.clone()),
-            None => {
-                let schema = batch.schema();
-                let names: Vec<&String> = schema.fields().iter().map(|f| f.name()).collect();
-                errors.push(SpecError {
-                    path: format!("{}.key[{index}]", side.name()),
-                    message: format!("there is no column `{name}`; there are {}", quoted(&names)),
-                });
-            }
+        if let Some(column) = batch.column_by_name(name) {
+            columns.push(column.clone());
+            continue;
         }
+        let schema = batch.schema();
+        let names: Vec<&String> = schema.fields().iter().map(|field| field.name()).collect();
+        errors.push(SpecError {
+            path: format!("{}.key[{index}]", side.name()),
+            message: format!("there is no column `{name}`; there are {}", quoted(&names)),
+        });
     }
     if errors.is_empty() {
         Ok(columns)

@@ -1,5 +1,10 @@
 //! The bit-parallel distances against plain ones, and that there is only one Levenshtein.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a fault in a test's own files may panic"
+)]
+
 use engine::utils::string::{
     jaro_winkler_similarity, levenshtein_distance, levenshtein_similarity,
 };

@@ -3,6 +3,7 @@
 //! An empty line is no row. A byte-order mark is dropped. White space belongs to a text and is
 //! dropped around the values of other types.
 
+use super::lines::noting;
 use super::value::{self, DEFAULT_DATE_FORMAT, DateFormat};
 use super::{Place, Rejected, Slot, Table, slots};
 use crate::InputFile;
@@ -35,12 +36,13 @@ pub(super) fn read(
     let nulls = options.null_values.unwrap_or_else(|| vec![String::new()]);
     let opened = File::open(&file.path).map_err(Error::io(&file.path))?;
     let size = opened.metadata().map_err(Error::io(&file.path))?.len();
+    let (noted, mut lines) = noting(opened);
     let mut reader = ReaderBuilder::new()
         .delimiter(delimiter)
         .has_headers(false)
         .flexible(true)
         .buffer_capacity(1 << 18)
-        .from_reader(opened);
+        .from_reader(noted);
     let wrong = |detail: &str| Error::Input {
         file: file.name.clone(),
         detail: detail.into(),
@@ -51,10 +53,10 @@ pub(super) fn read(
         return Err(wrong("the file is empty; it needs a header and rows"));
     }
     let named = options.header.unwrap_or(true);
-    let names = header(&record, named).ok_or_else(|| {
+    let present = header(&record, named).ok_or_else(|| {
         wrong("the header is not UTF-8 text; save the file as UTF-8 and run again")
     })?;
-    let slots = slots(dataset, file, &names)?;
+    let slots = slots(dataset, file, &present)?;
     let mut columns = slots
         .iter()
         .map(|slot| Cells::of(slot, file))
@@ -71,16 +73,15 @@ pub(super) fn read(
     let mut number = 0;
     loop {
         number += 1;
-        let (line, byte) = record
-            .position()
-            .map_or((0, 0), |start| (start.line(), start.byte()));
+        let byte = record.position().map_or(0, csv::Position::byte);
+        let line = lines.at(byte);
         if number % ROWS_PER_STEP == 0 {
             if progress.is_cancelled() {
                 return Err(Error::Cancelled);
             }
             progress.advance(byte, size);
         }
-        match cells(&record, names.len(), &slots, &columns, &nulls, &mut row) {
+        match cells(&record, present.len(), &slots, &columns, &nulls, &mut row) {
             Ok(()) => {
                 for (column, cell) in columns.iter_mut().zip(row.drain(..)) {
                     column.push(cell);

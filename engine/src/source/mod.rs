@@ -1,6 +1,7 @@
 //! Reading: a file in, typed canonical columns and rejected rows out.
 
 mod csv;
+mod lines;
 mod parquet;
 pub mod value;
 

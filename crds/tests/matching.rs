@@ -1,0 +1,119 @@
+//! The matching language: what is wrong, and where.
+
+use crds::decode::spec_from_yaml;
+use rstest::rstest;
+
+const GOOD: &str = "
+left: {source: {uri: a.csv}, key: [id], columns: [{name: amount, type: 'decimal(18,2)'}]}
+right: {source: {uri: b.csv}, key: [id]}
+passes:
+  - name: one
+    assign: greedy
+    block: [[ccy]]
+    score: weighted
+    accept: 0.9
+    review: 0.5
+    compare:
+      - {column: amount, number: {abs: '0.05'}, weight: 2}
+      - {column: memo, text: {method: jaroWinkler, atLeast: 0.8}}
+";
+
+fn paths(yaml: &str) -> Vec<String> {
+    spec_from_yaml(yaml)
+        .err()
+        .unwrap_or_default()
+        .into_iter()
+        .map(|e| e.path)
+        .collect()
+}
+
+#[test]
+fn the_good_one_is_good_and_survives_a_round_trip() {
+    let spec = spec_from_yaml(GOOD).unwrap();
+    assert_eq!(spec_from_yaml(&spec.canonical_json()).unwrap(), spec);
+}
+
+#[rstest]
+#[case("uri: a.csv", "uri: 7", "left.source.uri")]
+#[case("{uri: a.csv}", "{}", "left.source")]
+#[case("{uri: a.csv}", "{uri: a.csv, upload: {id: x}}", "left.source")]
+#[case("key: [id], c", "keys: [id], c", "left.keys")]
+#[case("decimal(18,2)", "decimal(39,2)", "left.columns[0].type")]
+#[case("decimal(18,2)", "float", "left.columns[0].type")]
+#[case(
+    "type: 'decimal(18,2)'",
+    "format: '%Y', type: text",
+    "left.columns[0].format"
+)]
+#[case(
+    "{name: amount,",
+    "{name: amount}, {name: amount,",
+    "left.columns[1].name"
+)]
+#[case("assign: greedy", "assign: best", "passes[0].assign")]
+#[case("    assign: greedy\n", "", "passes[0].assign")]
+#[case("accept: 0.9", "accept: 1.5", "passes[0].accept")]
+#[case("    accept: 0.9\n", "", "passes[0].accept")]
+#[case("review: 0.5", "review: 0.95", "passes[0].review")]
+#[case("    score: weighted\n", "", "passes[0].accept")]
+#[case("    block: [[ccy]]\n", "", "passes[0].block")]
+#[case("block: [[ccy]]", "block: [[]]", "passes[0].block[0]")]
+#[case("abs: '0.05'", "abs: 0.05", "passes[0].compare[0].number.abs")]
+#[case("abs: '0.05'", "abs: '-1'", "passes[0].compare[0].number.abs")]
+#[case("{abs: '0.05'}", "{}", "passes[0].compare[0].number")]
+#[case("weight: 2", "weight: 0", "passes[0].compare[0].weight")]
+#[case("weight: 2", "weight: 2, exact: {}", "passes[0].compare[0]")]
+#[case("{column: amount,", "{left: amount,", "passes[0].compare[0]")]
+#[case(
+    "method: jaroWinkler",
+    "method: soundslike",
+    "passes[0].compare[1].text.method"
+)]
+#[case("atLeast: 0.8", "atLeast: 2", "passes[0].compare[1].text.atLeast")]
+#[case("passes:", "limits: {maxPairs: 0}\npasses:", "limits.maxPairs")]
+#[case("passes:", "duplicates: {left: keep}\npasses:", "duplicates.left")]
+#[case(
+    "passes:",
+    "normalize: [{column: a, steps: []}]\npasses:",
+    "normalize[0].steps"
+)]
+#[case("passes:", "output: {formats: [pdf]}\npasses:", "output.formats[0]")]
+fn one_mistake_has_one_path(#[case] good: &str, #[case] bad: &str, #[case] path: &str) {
+    assert!(GOOD.contains(good), "{good}");
+    assert_eq!(paths(&GOOD.replacen(good, bad, 1)), [path]);
+}
+
+#[test]
+fn five_mistakes_are_five_errors_in_one_answer() {
+    let yaml = GOOD
+        .replace("decimal(18,2)", "money")
+        .replace("assign: greedy", "assign: best")
+        .replace("abs: '0.05'", "abs: 0.05")
+        .replace("atLeast: 0.8", "atLeast: 80")
+        .replace("review: 0.5", "reviews: 0.5");
+    let mut found = paths(&yaml);
+    found.sort();
+    assert_eq!(
+        found,
+        [
+            "left.columns[0].type",
+            "passes[0].assign",
+            "passes[0].compare[0].number.abs",
+            "passes[0].compare[1].text.atLeast",
+            "passes[0].reviews",
+        ]
+    );
+}
+
+#[test]
+fn a_duplicate_name_is_reported_at_the_later_pass() {
+    let second = "  - {name: one, assign: greedy, compare: [{column: a, exact: {}}]}\n";
+    assert_eq!(paths(&format!("{GOOD}{second}")), ["passes[1].name"]);
+}
+
+#[test]
+fn paths_of_a_manifest_start_with_spec() {
+    let body = GOOD.replace('\n', "\n  ").replace("uri: a.csv", "uri: 7");
+    let yaml = format!("kind: ReconciliationJob\nspec:\n  project: p{body}");
+    assert_eq!(paths(&yaml), ["spec.left.source.uri"]);
+}
