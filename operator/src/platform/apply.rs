@@ -7,9 +7,9 @@ mod object;
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::apps::v1::{Deployment, StatefulSet};
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::core::v1::{Event, Secret};
 use kube::Api;
-use kube::api::{ObjectMeta, PostParams};
+use kube::api::{ListParams, ObjectMeta, PostParams};
 use secrecy::ExposeSecret;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -140,8 +140,15 @@ async fn secrets(
             return Ok(Secrets::ExternalSecretsMissing);
         }
         let live = object::apply(context, platform, &manifest).await?;
-        if let Some(state) = not_synced(&live) {
-            return Ok(state);
+        match not_synced(&live) {
+            Some(Secrets::NotSynced(why)) => {
+                let details = warning(context, platform, &manifest.name).await?;
+                let colon = if details.is_some() { ": " } else { "" };
+                let details = details.unwrap_or_default();
+                return Ok(Secrets::NotSynced(format!("{why}{colon}{details}")));
+            }
+            Some(state) => return Ok(state),
+            None => {}
         }
     }
     if exists {
@@ -154,6 +161,25 @@ async fn secrets(
             platform.secret_name()
         )))
     }
+}
+
+/// What External Secrets last warned of an ExternalSecret. Its condition says only that something is
+/// wrong; which key of the store it is stands in the event.
+async fn warning(
+    context: &Context,
+    platform: &ValidatedPlatform,
+    name: &str,
+) -> Result<Option<String>, Error> {
+    let events: Api<Event> = Api::namespaced(context.client.clone(), &platform.namespace);
+    let of_this = ListParams::default().limit(100).fields(&format!(
+        "involvedObject.kind=ExternalSecret,involvedObject.name={name},type=Warning"
+    ));
+    let latest = events
+        .list(&of_this)
+        .await?
+        .into_iter()
+        .max_by_key(|event| event.last_timestamp.as_ref().map(|time| time.0));
+    Ok(latest.and_then(|event| event.message))
 }
 
 /// Where an ExternalSecret stands that is not synced in its newest generation.
