@@ -44,13 +44,31 @@ pub fn generated_files() -> Vec<(&'static str, String)> {
             "helm.sh/resource-policy".into(),
             "keep".into(),
         )]));
-        (
-            name,
-            format!(
-                "{note}{}",
-                serde_yaml::to_string(&crd).expect("a CRD is YAML")
-            ),
-        )
+        let mut crd = serde_json::to_value(crd).expect("a CRD is JSON");
+        unwrap_descriptions(&mut crd);
+        let yaml = serde_yaml::to_string(&crd).expect("a CRD is YAML");
+        (name, format!("{note}{yaml}"))
     })
     .collect()
+}
+
+/// Joins the lines of each paragraph: a doc comment is broken where the source is, and
+/// `kubectl explain` breaks lines itself.
+#[cfg(feature = "kube")]
+fn unwrap_descriptions(value: &mut serde_json::Value) {
+    match value {
+        serde_json::Value::Object(map) => {
+            for (name, value) in map {
+                match value {
+                    serde_json::Value::String(text) if name == "description" => {
+                        let paragraphs = text.split("\n\n").map(|text| text.replace('\n', " "));
+                        *text = paragraphs.collect::<Vec<_>>().join("\n\n");
+                    }
+                    value => unwrap_descriptions(value),
+                }
+            }
+        }
+        serde_json::Value::Array(values) => values.iter_mut().for_each(unwrap_descriptions),
+        _ => {}
+    }
 }

@@ -1,0 +1,125 @@
+//! Decodes one side.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::fields::{Errors, Fields, leaf, list, text};
+use crate::matching::{
+    Column, ColumnType, ConfigMapSource, Dataset, ReadOptions, Source, UploadSource,
+};
+
+pub(super) fn dataset(value: &Value, path: &str, errors: &mut Errors) -> Option<Dataset> {
+    let mut fields = Fields::of(value, path, errors)?;
+    let name = fields.optional("name", errors, text(253));
+    let source = fields.required("source", errors, source);
+    let format = fields.optional("format", errors, leaf);
+    let options = fields.optional("options", errors, options);
+    let key = fields.optional("key", errors, list(0, 16, text(253)));
+    let columns_path = fields.at("columns");
+    let columns = fields.optional("columns", errors, list(0, 512, column));
+    if let Some(Some(columns)) = &columns {
+        let mut first = BTreeMap::new();
+        for (index, column) in columns.iter().enumerate() {
+            if let Some(earlier) = first.insert(column.name.as_str(), index) {
+                errors.add(
+                    &format!("{columns_path}[{index}].name"),
+                    format!(
+                        "`{}` is already the name of {columns_path}[{earlier}]; names are unique",
+                        column.name
+                    ),
+                );
+            }
+        }
+    }
+    fields.finish(errors);
+    Some(Dataset {
+        name: name?,
+        source: source?,
+        format: format?,
+        options: options?,
+        key: key?.unwrap_or_default(),
+        columns: columns?.unwrap_or_default(),
+    })
+}
+
+fn source(value: &Value, path: &str, errors: &mut Errors) -> Option<Source> {
+    let mut fields = Fields::of(value, path, errors)?;
+    let given = ["uri", "upload", "configMap"]
+        .into_iter()
+        .filter(|name| fields.peek(name).is_some())
+        .count();
+    let uri = fields.optional("uri", errors, text(4096));
+    let upload = fields.optional("upload", errors, upload_source);
+    let config_map = fields.optional("configMap", errors, config_map_source);
+    fields.finish(errors);
+    if given != 1 {
+        errors.add(
+            path,
+            format!("exactly one of uri, upload and configMap must be set, not {given}"),
+        );
+    }
+    Some(Source {
+        uri: uri?,
+        upload: upload?,
+        config_map: config_map?,
+    })
+}
+
+fn upload_source(value: &Value, path: &str, errors: &mut Errors) -> Option<UploadSource> {
+    let mut fields = Fields::of(value, path, errors)?;
+    let id = fields.required("id", errors, text(36));
+    fields.finish(errors);
+    Some(UploadSource { id: id? })
+}
+
+fn config_map_source(value: &Value, path: &str, errors: &mut Errors) -> Option<ConfigMapSource> {
+    let mut fields = Fields::of(value, path, errors)?;
+    let name = fields.required("name", errors, text(253));
+    let key = fields.required("key", errors, text(253));
+    fields.finish(errors);
+    Some(ConfigMapSource {
+        name: name?,
+        key: key?,
+    })
+}
+
+fn options(value: &Value, path: &str, errors: &mut Errors) -> Option<ReadOptions> {
+    let mut fields = Fields::of(value, path, errors)?;
+    let delimiter_path = fields.at("delimiter");
+    let delimiter = fields.optional("delimiter", errors, text(1));
+    if let Some(Some(delimiter)) = &delimiter
+        && !delimiter.is_ascii()
+    {
+        errors.add(&delimiter_path, "must be one ASCII character");
+    }
+    let header = fields.optional("header", errors, leaf);
+    let null_values = fields.optional("nullValues", errors, list(0, 64, leaf));
+    fields.finish(errors);
+    Some(ReadOptions {
+        delimiter: delimiter?,
+        header: header?,
+        null_values: null_values?,
+    })
+}
+
+fn column(value: &Value, path: &str, errors: &mut Errors) -> Option<Column> {
+    let mut fields = Fields::of(value, path, errors)?;
+    let name = fields.required("name", errors, text(253));
+    let from = fields.optional("from", errors, text(253));
+    let data_type = fields.optional("type", errors, leaf::<ColumnType>);
+    let format_path = fields.at("format");
+    let format = fields.optional("format", errors, text(64));
+    if let (Some(Some(_)), Some(data_type)) = (&format, &data_type)
+        && *data_type != Some(ColumnType::Date)
+    {
+        errors.add(&format_path, "needs type: date");
+    }
+    fields.finish(errors);
+    Some(Column {
+        name: name?,
+        from: from?,
+        data_type: data_type?,
+        format: format?,
+    })
+}
