@@ -43,7 +43,8 @@ pub struct Open<'a> {
 /// Finds the candidate pairs of a pass within `budget` pairs.
 ///
 /// # Errors
-/// [`Error::Budget`] before anything is joined; [`Error::Spec`] where an expression fails on a value.
+/// [`Error::Budget`] before anything is joined; [`Error::Expression`] where an
+/// expression fails on a value.
 pub async fn candidates(
     session: &SessionContext,
     pass: &PassPlan,
@@ -63,12 +64,14 @@ pub async fn candidates(
                 pass: pass.name.clone(),
                 detail: format!(
                     "{}.block[{index}] gives {} candidate pairs and limits.maxPairs leaves {budget} \
-                     for this pass; most come from {}. Add an expression to the block that tells \
-                     these records apart, or raise limits.maxPairs",
+                     for this pass",
                     pass.path,
                     pairs.total(),
-                    pairs.worst(&values.0)
                 ),
+                worst: format!("; most come from {}", pairs.worst(&values.0)),
+                remedy: "Add an expression to the block that tells these records apart, or raise \
+                         limits.maxPairs"
+                    .into(),
             });
         }
         numbered.push(numbers);
@@ -140,8 +143,10 @@ fn values(
                     let (expr, schema) = expression::plan(session, sql, &columns)
                         .map_err(|message| Error::spec(&path, message))?;
                     expression::evaluate(session, expr, &schema, batch).map_err(|error| {
-                        let error = error.strip_backtrace();
-                        Error::spec(&path, format!("fails on the data: {error}"))
+                        Error::Expression {
+                            path: path.clone(),
+                            cause: error.strip_backtrace(),
+                        }
                     })
                 };
                 pairs.push((path.clone(), side(left.batch)?, side(right.batch)?));

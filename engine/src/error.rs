@@ -19,12 +19,24 @@ pub enum Error {
         detail: String,
     },
     /// The run would compare or keep more pairs than `limits` allows.
-    #[error("pass `{pass}`: {detail}")]
+    #[error("pass `{pass}`: {detail}{worst}. {remedy}")]
     Budget {
         /// The pass's name.
         pass: String,
-        /// Which budget, how much is needed, where it comes from and what to do.
+        /// Which budget and how much is needed.
         detail: String,
+        /// The worst keys, which are values of records; empty where none are to blame.
+        worst: String,
+        /// What to do.
+        remedy: String,
+    },
+    /// An SQL expression fails on a value, such as a cast of a text that is no number.
+    #[error("{path}: fails on the data: {cause}")]
+    Expression {
+        /// The expression's place in the specification.
+        path: String,
+        /// What `DataFusion` says, which may quote the value.
+        cause: String,
     },
     /// More rows were rejected than `limits.maxRejected` allows.
     #[error(
@@ -68,6 +80,23 @@ impl Error {
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         matches!(self, Self::Io { .. })
+    }
+
+    /// The message without any value of a record, for places that more people read than the data:
+    /// a status, an event, a log.
+    #[must_use]
+    pub fn without_values(&self) -> String {
+        match self {
+            Self::Budget {
+                pass,
+                detail,
+                remedy,
+                ..
+            } => format!("pass `{pass}`: {detail}. {remedy}"),
+            Self::Expression { path, .. } => format!("{path}: fails on a value of the data"),
+            Self::Internal(_) => "the engine failed in a way that it did not foresee".into(),
+            other => other.to_string(),
+        }
     }
 
     pub(crate) fn io(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {

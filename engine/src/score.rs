@@ -182,9 +182,12 @@ pub async fn score_all(
                         pass,
                         detail: format!(
                             "over {max_edges} scored pairs reach its threshold, and \
-                             limits.maxEdges allows no more. Raise review or accept, tell more \
-                             records apart in block, or raise limits.maxEdges"
+                             limits.maxEdges allows no more"
                         ),
+                        worst: String::new(),
+                        remedy: "Raise review or accept, tell more records apart in block, or \
+                                 raise limits.maxEdges"
+                            .into(),
                     });
                 }
                 edges.extend(new);

@@ -104,6 +104,24 @@ fn too_many_kept_pairs_stop_the_run() {
 }
 
 #[test]
+fn a_message_for_many_readers_has_no_value_of_the_data() {
+    let left = b"id,v\na,smith\nb,smith\n";
+    let right = b"id,v\nx,smith\ny,smith\n";
+    let budget = format!("{JOB}limits: {{maxPairs: 3}}\n");
+    let cast = JOB.replace(
+        "assign: greedy,",
+        "assign: greedy, block: [[\"cast(v as int)\"]],",
+    );
+    for (yaml, place) in [(budget, "limits.maxPairs"), (cast, "passes[0].block[0][0]")] {
+        let error = run_texts(&yaml, left, right).err().unwrap();
+        let public = error.without_values();
+        assert!(error.to_string().contains("smith"), "{error}");
+        assert!(!public.contains("smith"), "{public}");
+        assert!(public.contains(place), "{public}");
+    }
+}
+
+#[test]
 fn a_failing_run_leaves_nothing_behind() {
     struct Cancelled;
     impl Progress for Cancelled {

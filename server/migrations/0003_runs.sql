@@ -24,6 +24,7 @@ CREATE TABLE runs (
     output_prefix    text,
     error_type       text,
     error_message    text,
+    error_detail     text,
     CONSTRAINT runs_state CHECK (state IN ('queued', 'running', 'succeeded', 'failed', 'cancelled')),
     CONSTRAINT runs_spec_hash_form CHECK (spec_hash ~ '^sha256:[0-9a-f]{64}$'),
     CONSTRAINT runs_lease_only_while_running
@@ -37,7 +38,8 @@ CREATE TABLE runs (
            AND (state = 'succeeded') = (output_prefix IS NOT NULL)),
     CONSTRAINT runs_error_only_when_failed
         CHECK ((state = 'failed') = (error_type IS NOT NULL)
-           AND (state = 'failed') = (error_message IS NOT NULL)),
+           AND (state = 'failed') = (error_message IS NOT NULL)
+           AND (state = 'failed' OR error_detail IS NULL)),
     CONSTRAINT runs_progress_whole
         CHECK ((progress_done IS NULL) = (progress_total IS NULL)
            AND progress_done >= 0 AND progress_total >= 0),

@@ -72,7 +72,7 @@ async fn a_worker_that_lost_its_lease_changes_nothing(db: PgPool) {
     let summary = json!({"pairs": 0});
     assert!(!old.heartbeat(db, LEASE, &Status::default()).await.unwrap());
     assert!(!old.publish(db, &summary, "runs/old").await.unwrap());
-    assert!(!old.fail(db, "internal", "late").await.unwrap());
+    assert!(!old.fail(db, "internal", "late", None).await.unwrap());
     assert!(!old.retry(db, LEASE).await.unwrap());
     assert!(!old.hand_back(db).await.unwrap());
     let run = server.run(&token, id).await;
@@ -372,7 +372,7 @@ async fn projects_take_turns(db: PgPool) {
         order.push(claim.project_id);
         assert!(
             claim
-                .fail(&server.app.db, "internal", "done")
+                .fail(&server.app.db, "internal", "done", None)
                 .await
                 .unwrap()
         );

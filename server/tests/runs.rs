@@ -327,6 +327,23 @@ async fn a_file_that_does_not_fit_fails_the_run_with_the_reason(db: PgPool) {
 }
 
 #[sqlx::test]
+async fn values_of_records_stand_in_the_detail_of_an_error_and_not_in_its_message(db: PgPool) {
+    let server = Server::with_worker(db).await;
+    let (token, project) = server.owner_of("treasury").await;
+    let rows = "id,amount\n1,4711.17\n2,4711.17\n";
+    let left = server.upload(&token, project, "left.csv", rows).await;
+    let right = server.upload(&token, project, "right.csv", rows).await;
+    let mut spec = spec(left, right);
+    spec["limits"] = json!({"maxPairs": 1});
+    let id = server.queue(&token, project, &spec).await;
+    let error = server.wait_for(&token, id, "failed").await["error"].clone();
+    let text = |name: &str| error[name].as_str().unwrap().to_owned();
+    assert_eq!(text("type"), "budget");
+    assert!(!text("message").contains("4711.17"), "{error}");
+    assert!(text("detail").contains("4711.17"), "{error}");
+}
+
+#[sqlx::test]
 async fn a_cancelled_run_is_never_worked_on(db: PgPool) {
     let server = Server::start(db).await;
     let (token, project) = server.owner_of("treasury").await;

@@ -51,7 +51,7 @@ const PUBLISH: &str = "UPDATE runs SET state = 'succeeded', completed_at = now()
        summary = $3, output_prefix = $4 \
      WHERE id = $1 AND fence = $2 AND state = 'running'";
 const FAIL: &str = "UPDATE runs SET state = 'failed', completed_at = now(), lease_expires_at = NULL, \
-       phase = NULL, error_type = $3, error_message = $4 \
+       phase = NULL, error_type = $3, error_message = $4, error_detail = $5 \
      WHERE id = $1 AND fence = $2 AND state = 'running'";
 const RETRY: &str = "UPDATE runs SET state = 'queued', lease_expires_at = NULL, phase = NULL, \
        progress_done = NULL, progress_total = NULL, not_before = now() + make_interval(secs => $3) \
@@ -162,12 +162,19 @@ impl Claim {
     ///
     /// # Errors
     /// Errors of the database.
-    pub async fn fail(&self, db: &PgPool, kind: &str, message: &str) -> Result<bool, sqlx::Error> {
+    pub async fn fail(
+        &self,
+        db: &PgPool,
+        kind: &str,
+        message: &str,
+        detail: Option<&str>,
+    ) -> Result<bool, sqlx::Error> {
         let query = sqlx::query(FAIL)
             .bind(self.id)
             .bind(self.fence)
             .bind(kind)
-            .bind(message);
+            .bind(message)
+            .bind(detail);
         Ok(query.execute(db).await?.rows_affected() == 1)
     }
 

@@ -13,7 +13,7 @@ macro_rules! select {
         concat!(
             "SELECT r.id, r.project_id, p.slug AS project_slug, r.spec_hash, r.state, r.phase, \
              r.progress_done, r.progress_total, r.attempt, r.worker, r.created_at, r.started_at, \
-             r.completed_at, r.summary, r.output_prefix, r.error_type, r.error_message \
+             r.completed_at, r.summary, r.output_prefix, r.error_type, r.error_message, r.error_detail \
              FROM runs r JOIN projects p ON p.id = r.project_id ",
             $rest
         )
@@ -111,8 +111,10 @@ pub struct Run {
     pub output_prefix: Option<String>,
     /// The kind of the error.
     pub error_type: Option<String>,
-    /// The error.
+    /// The error, without any value of a record.
     pub error_message: Option<String>,
+    /// The error with the values of records that it is about, where it has any.
+    pub error_detail: Option<String>,
 }
 
 /// A position in a list that is newest first: what comes after it is older.

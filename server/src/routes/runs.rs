@@ -64,6 +64,8 @@ struct RunError {
     #[serde(rename = "type")]
     kind: String,
     message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<String>,
 }
 
 impl From<Run> for RunResponse {
@@ -85,7 +87,11 @@ impl From<Run> for RunResponse {
             started_at: run.started_at,
             completed_at: run.completed_at,
             summary: run.summary,
-            error: error.map(|(kind, message)| RunError { kind, message }),
+            error: error.map(|(kind, message)| RunError {
+                kind,
+                message,
+                detail: run.error_detail,
+            }),
             result_uri: location(run.id) + "/outputs",
         }
     }

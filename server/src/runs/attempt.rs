@@ -21,8 +21,10 @@ use crate::storage::upload_key;
 pub(super) struct Failure {
     /// The kind, as in `error.type` of a run.
     pub(super) kind: &'static str,
-    /// The message, as in `error.message` of a run.
+    /// The message, as in `error.message` of a run: no value of a record stands in it.
     pub(super) message: String,
+    /// The message with values of records, where it has any, as in `error.detail` of a run.
+    pub(super) detail: Option<String>,
     /// Whether another attempt may do better.
     pub(super) retryable: bool,
 }
@@ -33,6 +35,7 @@ impl Failure {
         Self {
             kind: "storage",
             message: what.into(),
+            detail: None,
             retryable: true,
         }
     }
@@ -41,6 +44,7 @@ impl Failure {
         Self {
             kind: "internal",
             message: message.into(),
+            detail: None,
             retryable: false,
         }
     }
@@ -49,7 +53,7 @@ impl Failure {
 impl From<engine::Error> for Failure {
     fn from(error: engine::Error) -> Self {
         let kind = match &error {
-            engine::Error::Spec(_) => "invalidSpecification",
+            engine::Error::Spec(_) | engine::Error::Expression { .. } => "invalidSpecification",
             engine::Error::Input { .. } => "input",
             engine::Error::Budget { .. } => "budget",
             engine::Error::Rejected { .. } => "rejected",
@@ -58,9 +62,11 @@ impl From<engine::Error> for Failure {
             engine::Error::Io { .. } => "io",
             engine::Error::Internal(_) => "internal",
         };
+        let (message, detail) = (error.without_values(), error.to_string());
         Self {
             kind,
-            message: error.to_string(),
+            detail: (detail != message).then_some(detail),
+            message,
             retryable: error.is_retryable(),
         }
     }
@@ -226,6 +232,7 @@ fn check_conservation(summary: &Value) -> Result<(), Failure> {
             return Err(Failure {
                 kind: "conservation",
                 message: format!("the outcomes of the {side} side do not add up to its rows"),
+                detail: None,
                 retryable: false,
             });
         }

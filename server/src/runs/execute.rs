@@ -112,10 +112,11 @@ async fn give_up(app: &App, claim: &Claim, failure: Failure) -> Option<Outcome> 
     let Failure {
         kind,
         message,
+        detail,
         retryable,
     } = failure;
-    // The message may quote a value of a record, so it is for the run's readers and not for the log.
-    tracing::warn!(kind, retryable, "the attempt failed");
+    // The detail may quote a value of a record, so it is for the run's readers and not for the log.
+    tracing::warn!(kind, retryable, message, "the attempt failed");
     if retryable && claim.attempt < app.config.workers.max_attempts {
         let pause = Duration::from_secs(1 << claim.attempt.clamp(0, 8));
         let queued = insist(|| claim.retry(&app.db, pause).boxed()).await?;
@@ -125,21 +126,31 @@ async fn give_up(app: &App, claim: &Claim, failure: Failure) -> Option<Outcome> 
             Outcome::Lost
         });
     }
-    // PostgreSQL's text holds no NUL.
-    let mut message: String = message
-        .chars()
-        .map(|c| if c == '\0' { '\u{fffd}' } else { c })
-        .take(MAX_MESSAGE)
-        .collect();
+    let mut message = storable(&message);
+    let detail = detail.as_deref().map(storable);
     if retryable {
         message = format!("gave up after {} attempts: {message}", claim.attempt);
     }
-    let failed = insist(|| claim.fail(&app.db, kind, &message).boxed()).await?;
+    let failed = insist(|| {
+        claim
+            .fail(&app.db, kind, &message, detail.as_deref())
+            .boxed()
+    })
+    .await?;
     Some(if failed {
         Outcome::Failed
     } else {
         Outcome::Lost
     })
+}
+
+/// A bounded text without NUL, which PostgreSQL's text cannot hold.
+fn storable(message: &str) -> String {
+    message
+        .chars()
+        .map(|c| if c == '\0' { '\u{fffd}' } else { c })
+        .take(MAX_MESSAGE)
+        .collect()
 }
 
 /// Tries a write again while the database is away, for a moment.
