@@ -6,7 +6,8 @@ use e2e::fixture::{self, Platform, shared_platform};
 use e2e::{Cluster, condition};
 use k8s_openapi::api::core::v1::Pod;
 use kube::Api;
-use kube::api::{DeleteParams, ListParams};
+use kube::ResourceExt;
+use kube::api::{DeleteParams, ListParams, LogParams};
 
 fn jobs(cluster: &Cluster, namespace: &str) -> Api<ReconciliationJob> {
     Api::namespaced(cluster.client.clone(), namespace)
@@ -115,7 +116,7 @@ async fn a_run_whose_api_pods_are_killed_completes_once_with_the_same_counts() -
     let cluster = Cluster::connect().await?;
     let platform = fixture::development_platform(&cluster, 2).await?;
     cluster
-        .apply(&fixture::slow_data(&platform.jobs, 4000))
+        .apply(&fixture::slow_data(&platform.jobs, 8000))
         .await?;
 
     cluster
@@ -138,7 +139,7 @@ async fn a_run_whose_api_pods_are_killed_completes_once_with_the_same_counts() -
             running,
         )
         .await?;
-    kill_api_pods(&cluster, &platform).await?;
+    let killed = kill_api_pods(&cluster, &platform).await?;
     let after = fixture::complete(&cluster, &platform.jobs, "disturbed").await?;
 
     let run = |job: &ReconciliationJob| job.status.clone().and_then(|status| status.last_run);
@@ -148,16 +149,20 @@ async fn a_run_whose_api_pods_are_killed_completes_once_with_the_same_counts() -
         run(&after).expect("a run"),
     );
     assert_eq!(before.id, after.id, "the same run, not another");
+    assert!(
+        taken_over(&cluster, &platform, &killed, &after.id).await?,
+        "no pod that was not killed claimed the run: it ended before, and nothing was disturbed"
+    );
     assert_eq!(undisturbed.left, after.left);
     assert_eq!(undisturbed.right, after.right);
-    assert_eq!(after.left.expect("counts").matched, 4000);
+    assert_eq!(after.left.expect("counts").matched, 8000);
     cluster
         .delete_namespaces(&[&platform.jobs, &platform.namespace])
         .await
 }
 
 /// Kills every API pod at once, so that the one that runs the job is among them.
-async fn kill_api_pods(cluster: &Cluster, platform: &Platform) -> Result<()> {
+async fn kill_api_pods(cluster: &Cluster, platform: &Platform) -> Result<Vec<String>> {
     let pods: Api<Pod> = Api::namespaced(cluster.client.clone(), &platform.namespace);
     let selector = ListParams::default().labels("app.kubernetes.io/component=api");
     let killed = pods.list(&selector).await?;
@@ -166,9 +171,32 @@ async fn kill_api_pods(cluster: &Cluster, platform: &Platform) -> Result<()> {
         grace_period_seconds: Some(0),
         ..DeleteParams::default()
     };
-    for pod in killed {
-        pods.delete(&pod.metadata.name.expect("a name"), &now)
-            .await?;
+    let names: Vec<String> = killed.iter().map(ResourceExt::name_any).collect();
+    for name in &names {
+        pods.delete(name, &now).await?;
     }
-    Ok(())
+    Ok(names)
+}
+
+/// Whether a pod other than those killed says in its log that it claimed the run.
+async fn taken_over(
+    cluster: &Cluster,
+    platform: &Platform,
+    killed: &[String],
+    run: &str,
+) -> Result<bool> {
+    let pods: Api<Pod> = Api::namespaced(cluster.client.clone(), &platform.namespace);
+    let selector = ListParams::default().labels("app.kubernetes.io/component=api");
+    for pod in pods.list(&selector).await? {
+        let name = pod.name_any();
+        if killed.contains(&name) {
+            continue;
+        }
+        let log = pods.logs(&name, &LogParams::default()).await?;
+        let claims = |line: &str| line.contains("\"claimed\"") && line.contains(run);
+        if log.lines().any(claims) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
