@@ -79,6 +79,8 @@ impl Server {
     }
 
     pub async fn with(db: PgPool, changes: &[(&str, &str)]) -> Self {
+        // TLS is built without a provider of its own, here and in the object store.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let directory = TempDir::new().unwrap();
         let mut variables = variables(&directory);
         variables.extend(
@@ -100,8 +102,6 @@ impl Server {
                 .with_graceful_shutdown(stop.clone().cancelled_owned())
                 .into_future(),
         );
-        // reqwest's TLS is built without a provider of its own.
-        let _ = rustls::crypto::ring::default_provider().install_default();
         Self {
             app,
             url,
