@@ -7,19 +7,20 @@
 mod comparison;
 mod dataset;
 mod fields;
+mod pass;
+mod run;
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use serde_json::Value;
 
-use crate::matching::{
-    Comparison, Duplicates, Limits, MatchingSpec, Normalize, NormalizeStep, Nulls, Output, Pass,
-    Score,
-};
-use comparison::comparison;
+use crate::matching::{Duplicates, MatchingSpec, Normalize, NormalizeStep};
+use comparison::difference;
 use dataset::dataset;
-use fields::{Errors, Fields, count, leaf, list, number, text};
+use fields::{Errors, Fields, leaf, list, text};
+use pass::pass;
+use run::{fx, limits, model, output};
 
 /// One mistake in a specification.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -98,7 +99,10 @@ fn decode_spec(
     let passes_value = fields.peek("passes");
     let passes = fields.required("passes", errors, list(1, 32, pass));
     unique_pass_names(passes_value, &passes_path, errors);
+    let diff = fields.optional("diff", errors, list(0, 512, difference));
     let duplicates = fields.optional("duplicates", errors, duplicates);
+    let fx = fields.optional("fx", errors, fx);
+    let model = fields.optional("model", errors, model);
     let limits = fields.optional("limits", errors, limits);
     let output = fields.optional("output", errors, output);
     fields.finish(errors);
@@ -107,7 +111,10 @@ fn decode_spec(
         right: right?,
         normalize: normalize?.unwrap_or_default(),
         passes: passes?,
+        diff: diff?.unwrap_or_default(),
         duplicates: duplicates?,
+        fx: fx?,
+        model: model?,
         limits: limits?,
         output: output?,
     })
@@ -148,73 +155,6 @@ fn normalize(value: &Value, path: &str, errors: &mut Errors) -> Option<Normalize
     })
 }
 
-fn pass(value: &Value, path: &str, errors: &mut Errors) -> Option<Pass> {
-    let mut fields = Fields::of(value, path, errors)?;
-    let name = fields.required("name", errors, text(63));
-    let block_path = fields.at("block");
-    let block = fields.optional("block", errors, list(1, 16, list(1, 8, text(1024))));
-    let compare = fields.required("compare", errors, list(1, 64, comparison));
-    let score = fields.optional("score", errors, leaf::<Score>);
-    let assign = fields.required("assign", errors, leaf);
-    let accept_path = fields.at("accept");
-    let accept = fields.optional("accept", errors, number(0.0, 1.0));
-    let review_path = fields.at("review");
-    let review = fields.optional("review", errors, number(0.0, 1.0));
-    fields.finish(errors);
-
-    if let (Some(score), Some(accept), Some(review)) = (score, accept, review) {
-        match (score.unwrap_or_default(), accept, review) {
-            (Score::All, None, None) | (Score::Weighted, Some(_), None) => {}
-            (Score::All, accept, _) => errors.add(
-                if accept.is_some() {
-                    &accept_path
-                } else {
-                    &review_path
-                },
-                "needs score: weighted; under score all every comparison holds or the pair is none",
-            ),
-            (Score::Weighted, None, _) => {
-                errors.add(
-                    &accept_path,
-                    "is required by score: weighted, a number from 0 to 1",
-                );
-            }
-            (Score::Weighted, Some(accept), Some(review)) if review > accept => {
-                errors.add(&review_path, format!("must not be above accept ({accept})"));
-            }
-            (Score::Weighted, Some(_), Some(_)) => {}
-        }
-    }
-    if let (Some(None), Some(compare)) = (&block, &compare)
-        && !compare
-            .iter()
-            .any(|comparison| blocks_by_itself(comparison, score.flatten()))
-    {
-        errors.add(
-            &block_path,
-            "is required here: without it every pair would be compared. Name expressions that \
-             must be equal, such as [[\"ccy\", \"substr(memo, 1, 3)\"]]",
-        );
-    }
-    Some(Pass {
-        name: name?,
-        block: block?,
-        compare: compare?,
-        score: score?,
-        assign: assign?,
-        accept: accept?,
-        review: review?,
-    })
-}
-
-/// Whether a pair can only match where this comparison's values are equal, so that they block.
-fn blocks_by_itself(comparison: &Comparison, score: Option<Score>) -> bool {
-    let must_hold = comparison.required || score.unwrap_or_default() == Score::All;
-    comparison.exact.is_some()
-        && must_hold
-        && comparison.nulls.unwrap_or_default() == Nulls::default()
-}
-
 fn duplicates(value: &Value, path: &str, errors: &mut Errors) -> Option<Duplicates> {
     let mut fields = Fields::of(value, path, errors)?;
     let left = fields.optional("left", errors, leaf);
@@ -224,24 +164,4 @@ fn duplicates(value: &Value, path: &str, errors: &mut Errors) -> Option<Duplicat
         left: left?,
         right: right?,
     })
-}
-
-fn limits(value: &Value, path: &str, errors: &mut Errors) -> Option<Limits> {
-    let mut fields = Fields::of(value, path, errors)?;
-    let max_pairs = fields.optional("maxPairs", errors, count(1, 1_000_000_000_000));
-    let max_edges = fields.optional("maxEdges", errors, count(1, 10_000_000_000));
-    let max_rejected = fields.optional("maxRejected", errors, count(0, 1_000_000_000_000));
-    fields.finish(errors);
-    Some(Limits {
-        max_pairs: max_pairs?,
-        max_edges: max_edges?,
-        max_rejected: max_rejected?,
-    })
-}
-
-fn output(value: &Value, path: &str, errors: &mut Errors) -> Option<Output> {
-    let mut fields = Fields::of(value, path, errors)?;
-    let formats = fields.optional("formats", errors, list(0, 2, leaf));
-    fields.finish(errors);
-    Some(Output { formats: formats? })
 }

@@ -72,8 +72,16 @@ use crate::matching::MatchingSpec;
         "message": "platformRef is immutable; create another job instead"
     },
     {
-        "rule": "!has(self.left.source.uri) && !has(self.right.source.uri)",
+        "rule": "!has(self.left.source.uri) && !has(self.right.source.uri) && (!has(self.fx) || !has(self.fx.rates.source.uri))",
         "message": "a platform reads no local files: use upload or configMap as the source"
+    },
+    {
+        "rule": "!has(self.left.source.sql) && !has(self.right.source.sql) && (!has(self.fx) || !has(self.fx.rates.source.sql))",
+        "message": "queries run in the CLI only: use upload or configMap as the source"
+    },
+    {
+        "rule": "!has(self.model)",
+        "message": "models are files of the CLI only: leave model out, and the run trains its own"
     }
 ]))]
 pub struct ReconciliationJobSpec {

@@ -5,16 +5,24 @@
 
 mod comparison;
 mod dataset;
+mod pass;
+mod run;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use comparison::{
-    Bound, Comparison, DateWindow, Exact, Method, Nulls, NumberBound, PercentBase, TextMethod,
-    TextSimilarity,
+    Bound, Comparison, DateWindow, Difference, Exact, Method, Nulls, NumberBound, PercentBase,
+    TextMethod, TextSimilarity,
 };
 pub use dataset::{
-    Column, ColumnType, ConfigMapSource, Dataset, Format, ReadOptions, Source, UploadSource,
+    Column, ColumnType, ConfigMapSource, Dataset, Encoding, Format, ReadOptions, SecretKey, Source,
+    SqlSource, UploadSource,
+};
+pub use pass::{Assign, Cardinality, Pass, Score, Sum};
+pub use run::{
+    DEFAULT_MAX_EDGES, DEFAULT_MAX_PAIRS, DEFAULT_MEMORY, EffectiveLimits, Fx, Limits, Memory,
+    MissingRate, Model, Output, OutputFormat, PairsOutput,
 };
 
 /// What to reconcile: two datasets and the rules that pair their records.
@@ -35,10 +43,20 @@ pub struct MatchingSpec {
         extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"])
     )]
     pub passes: Vec<Pass>,
+    /// Columns compared on matched pairs. A difference makes the pair `differing`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 512))]
+    pub diff: Vec<Difference>,
     /// What to do with rows of one side that share a key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duplicates: Option<Duplicates>,
-    /// Budgets of a run, counted in rows and pairs and never in wall time.
+    /// Converts amounts of both sides to one currency, for comparing, blocking and sums.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fx: Option<Fx>,
+    /// A trained model for passes with `score: fellegiSunter`, used instead of training.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<Model>,
+    /// Budgets of a run, counted in rows, pairs and bytes and never in wall time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<Limits>,
     /// Which outputs to write beside `summary.json` and the Parquet files.
@@ -72,7 +90,17 @@ impl MatchingSpec {
             max_pairs: limits.max_pairs.unwrap_or(DEFAULT_MAX_PAIRS),
             max_edges: limits.max_edges.unwrap_or(DEFAULT_MAX_EDGES),
             max_rejected: limits.max_rejected,
+            memory: limits.memory.map_or(DEFAULT_MEMORY, Memory::bytes),
         }
+    }
+
+    /// Which pairs `pairs.parquet` and `pairs.csv` hold.
+    #[must_use]
+    pub fn pairs_output(&self) -> PairsOutput {
+        self.output
+            .as_ref()
+            .and_then(|output| output.pairs)
+            .unwrap_or_default()
     }
 
     /// The formats asked for; Parquet alone when the specification is silent.
@@ -84,11 +112,6 @@ impl MatchingSpec {
             .unwrap_or_else(|| vec![OutputFormat::Parquet])
     }
 }
-
-/// Candidate pairs that one run may compare unless `limits.maxPairs` says otherwise.
-pub const DEFAULT_MAX_PAIRS: u64 = 500_000_000;
-/// Scored pairs that one run may keep for assignment unless `limits.maxEdges` says otherwise.
-pub const DEFAULT_MAX_EDGES: u64 = 20_000_000;
 
 /// Clean-up of one text column on both sides.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -116,95 +139,6 @@ pub enum NormalizeStep {
     CollapseWhitespace,
 }
 
-/// One round of matching.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-#[schemars(extend("x-kubernetes-validations" = [
-    {
-        "rule": "!has(self.review) || !has(self.accept) || self.review <= self.accept",
-        "message": "review must not be above accept"
-    },
-    {
-        "rule": "!has(self.score) || self.score != 'weighted' || has(self.accept)",
-        "message": "score weighted needs accept, the score from which a pair is matched"
-    },
-    {
-        "rule": "(has(self.score) && self.score != 'all') || (!has(self.accept) && !has(self.review))",
-        "message": "accept and review need score weighted; under score all every comparison holds or the pair is none"
-    }
-]))]
-pub struct Pass {
-    /// The pass's name, unique in the job; every matched pair carries it.
-    #[schemars(length(min = 1, max = 63))]
-    pub name: String,
-    /// Which pairs are compared at all: an OR of ANDs. Each entry is an SQL expression over one
-    /// side's canonical columns; two records are a candidate pair when every expression of at least
-    /// one inner list is equal on both sides and not null. When absent, the columns of the `exact`
-    /// comparisons that must hold.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(
-        length(min = 1, max = 16),
-        inner(length(min = 1, max = 8), inner(length(min = 1, max = 1024)))
-    )]
-    pub block: Option<Vec<Vec<String>>>,
-    /// The comparisons that make the score.
-    #[schemars(length(min = 1, max = 64))]
-    pub compare: Vec<Comparison>,
-    /// How comparisons become a score.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub score: Option<Score>,
-    /// How candidate pairs that share a record are decided.
-    pub assign: Assign,
-    /// At or above this score a pair is matched, 0 to 1. Required by `weighted`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0.0, max = 1.0))]
-    pub accept: Option<f64>,
-    /// At or above this score, and below `accept`, a person decides, 0 to 1. When absent nothing
-    /// goes to review.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0.0, max = 1.0))]
-    pub review: Option<f64>,
-}
-
-impl Pass {
-    /// How comparisons become a score, with the default filled in.
-    #[must_use]
-    pub fn effective_score(&self) -> Score {
-        self.score.unwrap_or_default()
-    }
-
-    /// At or above this score a pair is matched; 1 under `all`.
-    #[must_use]
-    pub fn accept_threshold(&self) -> f64 {
-        self.accept.unwrap_or(1.0)
-    }
-
-    /// At or above this score a pair is kept at all; below `accept` it goes to review.
-    #[must_use]
-    pub fn keep_threshold(&self) -> f64 {
-        self.review.unwrap_or_else(|| self.accept_threshold())
-    }
-}
-
-/// How the comparisons of a pass become one score.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub enum Score {
-    /// Every comparison holds; the score is 1. The default.
-    #[default]
-    All,
-    /// The weight-averaged similarity, 0 to 1.
-    Weighted,
-}
-
-/// How candidate pairs that share a record are decided.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub enum Assign {
-    /// Best score first, each record at most once; ties break on the keys.
-    Greedy,
-}
-
 /// What to do with rows that share a key, by side.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -228,53 +162,4 @@ pub enum DuplicatePolicy {
     First,
     /// Every row of the group ends as `rejected`.
     Reject,
-}
-
-/// Budgets of a run.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Limits {
-    /// Candidate pairs that may be compared, over all passes; 500,000,000 when absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1, max = 1_000_000_000_000_i64))]
-    pub max_pairs: Option<u64>,
-    /// Scored pairs that may be kept for assignment in one pass; 20,000,000 when absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1, max = 10_000_000_000_i64))]
-    pub max_edges: Option<u64>,
-    /// Rejected rows, over both sides, from which on the run fails. Without it they never do.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0, max = 1_000_000_000_000_i64))]
-    pub max_rejected: Option<u64>,
-}
-
-/// [`Limits`] with the defaults filled in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct EffectiveLimits {
-    /// Candidate pairs, over all passes.
-    pub max_pairs: u64,
-    /// Scored pairs kept in one pass.
-    pub max_edges: u64,
-    /// Rejected rows that a run may have; none is no bound.
-    pub max_rejected: Option<u64>,
-}
-
-/// Which outputs to write.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Output {
-    /// The formats; Parquet is always written. `[parquet]` when absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 2))]
-    pub formats: Option<Vec<OutputFormat>>,
-}
-
-/// Formats of outputs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub enum OutputFormat {
-    /// Apache Parquet; always written.
-    Parquet,
-    /// Comma-separated values: `pairs.csv`.
-    Csv,
 }

@@ -51,12 +51,21 @@ fn the_good_one_is_good_and_survives_a_round_trip() {
     "left.columns[1].name"
 )]
 #[case("assign: greedy", "assign: best", "passes[0].assign")]
-#[case("    assign: greedy\n", "", "passes[0].assign")]
+#[case("    assign: greedy\n", "    margin: 2\n", "passes[0].margin")]
 #[case("accept: 0.9", "accept: 1.5", "passes[0].accept")]
 #[case("    accept: 0.9\n", "", "passes[0].accept")]
 #[case("review: 0.5", "review: 0.95", "passes[0].review")]
 #[case("    score: weighted\n", "", "passes[0].accept")]
-#[case("    block: [[ccy]]\n", "", "passes[0].block")]
+#[case("    block: [[ccy]]\n", "    sum: {column: a}\n", "passes[0].sum")]
+#[case("weight: 2", "levels: [0.8, 0.9]", "passes[0].compare[0].levels")]
+#[case("weight: 2", "levels: [0.9, 0]", "passes[0].compare[0].levels")]
+#[case(
+    "type: 'decimal(18,2)'",
+    "negate: true, type: date",
+    "left.columns[0].negate"
+)]
+#[case("uri: a.csv", "sql: {query: select 1}", "left.source.sql.secretRef")]
+#[case("key: [id], c", "where: '', c", "left.where")]
 #[case("block: [[ccy]]", "block: [[]]", "passes[0].block[0]")]
 #[case("abs: '0.05'", "abs: 0.05", "passes[0].compare[0].number.abs")]
 #[case("abs: '0.05'", "abs: '-1'", "passes[0].compare[0].number.abs")]
@@ -71,6 +80,16 @@ fn the_good_one_is_good_and_survives_a_round_trip() {
 )]
 #[case("atLeast: 0.8", "atLeast: 2", "passes[0].compare[1].text.atLeast")]
 #[case("passes:", "limits: {maxPairs: 0}\npasses:", "limits.maxPairs")]
+#[case("passes:", "limits: {memory: 2 GiB}\npasses:", "limits.memory")]
+#[case("passes:", "limits: {memory: 1Mi}\npasses:", "limits.memory")]
+#[case("passes:", "diff: [{column: a}]\npasses:", "diff[0]")]
+#[case("passes:", "model: {}\npasses:", "model.uri")]
+#[case(
+    "passes:",
+    "fx: {rates: {source: {uri: r.csv}}, base: EUR, amount: a, date: d}\npasses:",
+    "fx.currency"
+)]
+#[case("passes:", "output: {pairs: some}\npasses:", "output.pairs")]
 #[case("passes:", "duplicates: {left: keep}\npasses:", "duplicates.left")]
 #[case(
     "passes:",
@@ -103,6 +122,35 @@ fn five_mistakes_are_five_errors_in_one_answer() {
             "passes[0].reviews",
         ]
     );
+}
+
+#[rstest]
+#[case("", &[])]
+#[case("cardinality: oneToOne, ", &["passes[0].cardinality"])]
+#[case("accept: 0.9, ", &["passes[0].accept"])]
+#[case("windowDays: 3", &["passes[0].sum.dateColumn"])]
+#[case("maxParts: 1", &["passes[0].sum.maxParts"])]
+fn a_sum_has_rules_of_its_own(#[case] change: &str, #[case] expected: &[&str]) {
+    let (outer, inner) = if change.ends_with(", ") {
+        (change, String::new())
+    } else {
+        ("", format!(", {change}"))
+    };
+    let outer = if outer.contains("cardinality") {
+        outer.to_owned()
+    } else {
+        format!("cardinality: oneToMany, {outer}")
+    };
+    let inner = inner.trim_end_matches(", ");
+    let yaml = format!(
+        "left: {{source: {{uri: a.csv}}}}\nright: {{source: {{uri: b.csv}}}}\npasses:\n  - {{name: s, \
+         {outer}block: [[ccy]], sum: {{column: amount{inner}}}}}\n"
+    );
+    let found = spec_from_yaml(&yaml).map_or_else(
+        |errors| errors.into_iter().map(|e| e.path).collect(),
+        |_| Vec::new(),
+    );
+    assert_eq!(found, expected, "{yaml}");
 }
 
 #[test]

@@ -115,7 +115,8 @@ impl Feature {
                     let (a, b) = (l.value(a), r.value(b));
                     let similarity = match method {
                         TextMethod::Levenshtein => levenshtein_similarity(a, b),
-                        TextMethod::JaroWinkler => jaro_winkler_similarity(a, b),
+                        // The other methods are refused before a run.
+                        _ => jaro_winkler_similarity(a, b),
                     };
                     if similarity >= *at_least {
                         similarity

@@ -18,6 +18,7 @@ mod records;
 mod report;
 mod score;
 mod source;
+mod unsupported;
 pub mod utils;
 
 pub use crds::decode::SpecError;

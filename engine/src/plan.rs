@@ -7,6 +7,7 @@
 use crate::expression::{self, Lookup};
 use crate::source::value::DateFormat;
 use crate::source::{format_of, quoted};
+use crate::unsupported::unsupported;
 use crds::decode::SpecError;
 use crds::matching::{
     ColumnType, Comparison, Dataset, DateWindow, Format, MatchingSpec, Method, Nulls, NumberBound,
@@ -171,7 +172,7 @@ fn must_hold(pass: &Pass, comparison: &Comparison) -> bool {
 /// Every mistake, with its path.
 pub fn validate(spec: &MatchingSpec) -> Result<(), Vec<SpecError>> {
     let session = expression::session(1);
-    let mut errors = Vec::new();
+    let mut errors = unsupported(spec);
     for (side, dataset) in [("left", &spec.left), ("right", &spec.right)] {
         check_dataset(side, dataset, &mut errors);
     }
@@ -310,6 +311,19 @@ fn check(
         }
     }
     for (index, pass) in spec.passes.iter().enumerate() {
+        let blocked = pass.compare.iter().any(|comparison| {
+            comparison.exact.is_some()
+                && must_hold(pass, comparison)
+                && comparison.nulls.unwrap_or_default() == Nulls::Mismatch
+        });
+        if pass.block.is_none() && !blocked {
+            add(
+                format!("passes[{index}].block"),
+                "is required here: without it every pair would be compared. Name expressions that \
+                 must be equal, such as [[\"ccy\", \"substr(memo, 1, 3)\"]]"
+                    .into(),
+            );
+        }
         for (at, comparison) in pass.compare.iter().enumerate() {
             let path = format!("passes[{index}].compare[{at}]");
             check_comparison(comparison, &path, left, right, &mut add);

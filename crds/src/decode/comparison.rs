@@ -2,22 +2,39 @@
 
 use serde_json::Value;
 
-use super::fields::{Errors, Fields, bound, leaf, number, text};
-use crate::matching::{Comparison, DateWindow, Exact, NumberBound, TextSimilarity};
+use super::fields::{Errors, Fields, bound, leaf, list, number, text};
+use crate::matching::{Comparison, DateWindow, Difference, Exact, NumberBound, TextSimilarity};
 
-pub(super) fn comparison(value: &Value, path: &str, errors: &mut Errors) -> Option<Comparison> {
-    let mut fields = Fields::of(value, path, errors)?;
+/// Exactly one method and one way of naming the columns.
+fn columns_and_method(fields: &Fields<'_>, path: &str, errors: &mut Errors) {
     let present = |fields: &Fields<'_>, names: &[&str]| {
         names
             .iter()
             .filter(|name| fields.peek(name).is_some())
             .count()
     };
-    let methods = present(&fields, &["exact", "number", "date", "text"]);
+    let methods = present(fields, &["exact", "number", "date", "text"]);
     let sides = (
-        present(&fields, &["column"]),
-        present(&fields, &["left", "right"]),
+        present(fields, &["column"]),
+        present(fields, &["left", "right"]),
     );
+    if methods != 1 {
+        errors.add(
+            path,
+            format!("exactly one of exact, number, date and text must be set, not {methods}"),
+        );
+    }
+    if sides != (1, 0) && sides != (0, 2) {
+        errors.add(
+            path,
+            "set column, or both left and right where the names differ",
+        );
+    }
+}
+
+pub(super) fn comparison(value: &Value, path: &str, errors: &mut Errors) -> Option<Comparison> {
+    let mut fields = Fields::of(value, path, errors)?;
+    columns_and_method(&fields, path, errors);
     let column = fields.optional("column", errors, text(253));
     let left = fields.optional("left", errors, text(253));
     let right = fields.optional("right", errors, text(253));
@@ -35,17 +52,15 @@ pub(super) fn comparison(value: &Value, path: &str, errors: &mut Errors) -> Opti
     }
     let required = fields.optional("required", errors, leaf);
     let nulls = fields.optional("nulls", errors, leaf);
+    let levels_path = fields.at("levels");
+    let levels = fields.optional("levels", errors, list(1, 8, number(0.0, 1.0)));
     fields.finish(errors);
-    if methods != 1 {
+    if let Some(Some(levels)) = &levels
+        && (levels.contains(&0.0) || !levels.is_sorted_by(|a, b| a > b))
+    {
         errors.add(
-            path,
-            format!("exactly one of exact, number, date and text must be set, not {methods}"),
-        );
-    }
-    if sides != (1, 0) && sides != (0, 2) {
-        errors.add(
-            path,
-            "set column, or both left and right where the names differ",
+            &levels_path,
+            "must fall from the highest similarity to the lowest, each over 0, such as [0.95, 0.85]",
         );
     }
     Some(Comparison {
@@ -59,6 +74,29 @@ pub(super) fn comparison(value: &Value, path: &str, errors: &mut Errors) -> Opti
         weight: weight?,
         required: required?.unwrap_or_default(),
         nulls: nulls?,
+        levels: levels?.unwrap_or_default(),
+    })
+}
+
+pub(super) fn difference(value: &Value, path: &str, errors: &mut Errors) -> Option<Difference> {
+    let mut fields = Fields::of(value, path, errors)?;
+    columns_and_method(&fields, path, errors);
+    let column = fields.optional("column", errors, text(253));
+    let left = fields.optional("left", errors, text(253));
+    let right = fields.optional("right", errors, text(253));
+    let exact = fields.optional("exact", errors, exact);
+    let number_bound = fields.optional("number", errors, number_bound);
+    let date = fields.optional("date", errors, date_window);
+    let similarity = fields.optional("text", errors, text_similarity);
+    fields.finish(errors);
+    Some(Difference {
+        column: column?,
+        left: left?,
+        right: right?,
+        exact: exact?,
+        number: number_bound?,
+        date: date?,
+        text: similarity?,
     })
 }
 

@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use super::fields::{Errors, Fields, leaf, list, text};
 use crate::matching::{
-    Column, ColumnType, ConfigMapSource, Dataset, ReadOptions, Source, UploadSource,
+    Column, ColumnType, ConfigMapSource, Dataset, ReadOptions, SecretKey, Source, SqlSource,
+    UploadSource,
 };
 
 pub(super) fn dataset(value: &Value, path: &str, errors: &mut Errors) -> Option<Dataset> {
@@ -32,6 +33,7 @@ pub(super) fn dataset(value: &Value, path: &str, errors: &mut Errors) -> Option<
             }
         }
     }
+    let filter = fields.optional("where", errors, text(4096));
     fields.finish(errors);
     Some(Dataset {
         name: name?,
@@ -40,29 +42,54 @@ pub(super) fn dataset(value: &Value, path: &str, errors: &mut Errors) -> Option<
         options: options?,
         key: key?.unwrap_or_default(),
         columns: columns?.unwrap_or_default(),
+        filter: filter?,
     })
 }
 
 fn source(value: &Value, path: &str, errors: &mut Errors) -> Option<Source> {
     let mut fields = Fields::of(value, path, errors)?;
-    let given = ["uri", "upload", "configMap"]
+    let given = ["uri", "upload", "configMap", "sql"]
         .into_iter()
         .filter(|name| fields.peek(name).is_some())
         .count();
     let uri = fields.optional("uri", errors, text(4096));
     let upload = fields.optional("upload", errors, upload_source);
     let config_map = fields.optional("configMap", errors, config_map_source);
+    let sql = fields.optional("sql", errors, sql_source);
     fields.finish(errors);
     if given != 1 {
         errors.add(
             path,
-            format!("exactly one of uri, upload and configMap must be set, not {given}"),
+            format!("exactly one of uri, upload, configMap and sql must be set, not {given}"),
         );
     }
     Some(Source {
         uri: uri?,
         upload: upload?,
         config_map: config_map?,
+        sql: sql?,
+    })
+}
+
+fn sql_source(value: &Value, path: &str, errors: &mut Errors) -> Option<SqlSource> {
+    let mut fields = Fields::of(value, path, errors)?;
+    let secret_ref = fields.required("secretRef", errors, secret_key);
+    let query = fields.required("query", errors, text(65_536));
+    fields.finish(errors);
+    Some(SqlSource {
+        secret_ref: secret_ref?,
+        query: query?,
+    })
+}
+
+fn secret_key(value: &Value, path: &str, errors: &mut Errors) -> Option<SecretKey> {
+    let mut fields = Fields::of(value, path, errors)?;
+    let name = fields.required("name", errors, text(253));
+    let key = fields.required("key", errors, text(253));
+    fields.finish(errors);
+    Some(SecretKey {
+        name: name?,
+        key: key?,
     })
 }
 
@@ -94,11 +121,15 @@ fn options(value: &Value, path: &str, errors: &mut Errors) -> Option<ReadOptions
         errors.add(&delimiter_path, "must be one ASCII character");
     }
     let header = fields.optional("header", errors, leaf);
+    let encoding = fields.optional("encoding", errors, leaf);
+    let sheet = fields.optional("sheet", errors, text(31));
     let null_values = fields.optional("nullValues", errors, list(0, 64, leaf));
     fields.finish(errors);
     Some(ReadOptions {
         delimiter: delimiter?,
         header: header?,
+        encoding: encoding?,
+        sheet: sheet?,
         null_values: null_values?,
     })
 }
@@ -115,11 +146,19 @@ fn column(value: &Value, path: &str, errors: &mut Errors) -> Option<Column> {
     {
         errors.add(&format_path, "needs type: date");
     }
+    let negate_path = fields.at("negate");
+    let negate = fields.optional("negate", errors, leaf);
+    if let (Some(Some(true)), Some(Some(ColumnType::Text | ColumnType::Date))) =
+        (&negate, &data_type)
+    {
+        errors.add(&negate_path, "needs a number: type integer or decimal");
+    }
     fields.finish(errors);
     Some(Column {
         name: name?,
         from: from?,
         data_type: data_type?,
         format: format?,
+        negate: negate?.unwrap_or_default(),
     })
 }

@@ -52,6 +52,11 @@ pub struct Comparison {
     /// What a null on either side means; `mismatch` when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nulls: Option<Nulls>,
+    /// For `score: fellegiSunter`: the similarities from which each level of agreement begins, from
+    /// the highest to the lowest, each over 0 and at most 1. When absent they follow from the bound.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8), inner(range(min = 0.0, max = 1.0)))]
+    pub levels: Vec<f64>,
 }
 
 impl Comparison {
@@ -87,6 +92,66 @@ impl Comparison {
             Method::Text(similarity)
         } else {
             Method::Exact
+        }
+    }
+}
+
+/// One column compared on matched pairs. Two nulls do not differ; a null and a value do.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = [
+    {
+        "rule": "[has(self.exact), has(self.number), has(self.date), has(self.text)].filter(x, x).size() == 1",
+        "message": "exactly one of exact, number, date and text must be set"
+    },
+    {
+        "rule": "has(self.column) ? !has(self.left) && !has(self.right) : has(self.left) && has(self.right)",
+        "message": "set column, or left and right where the names differ"
+    }
+]))]
+pub struct Difference {
+    /// The canonical column, where both sides call it the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub column: Option<String>,
+    /// The left side's canonical column, where the names differ.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub left: Option<String>,
+    /// The right side's canonical column, where the names differ.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253))]
+    pub right: Option<String>,
+    /// Any other value is a difference.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exact: Option<Exact>,
+    /// A number out of the bound is a difference.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub number: Option<NumberBound>,
+    /// A date out of the window is a difference.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub date: Option<DateWindow>,
+    /// A text less similar than this is a difference.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<TextSimilarity>,
+}
+
+impl Difference {
+    /// The same columns and method as a comparison in which nulls do not hold.
+    #[must_use]
+    pub fn comparison(&self) -> Comparison {
+        Comparison {
+            column: self.column.clone(),
+            left: self.left.clone(),
+            right: self.right.clone(),
+            exact: self.exact,
+            number: self.number.clone(),
+            date: self.date,
+            text: self.text,
+            weight: None,
+            required: false,
+            nulls: None,
+            levels: Vec::new(),
         }
     }
 }
@@ -237,8 +302,23 @@ pub struct TextSimilarity {
 pub enum TextMethod {
     /// 1 − d / max length, with d the Levenshtein distance (Levenshtein 1966).
     Levenshtein,
+    /// 1 − d / max length, with d the Damerau-Levenshtein distance, in which two neighbours that
+    /// changed places count once (Damerau 1964).
+    DamerauLevenshtein,
+    /// Jaro (1989).
+    Jaro,
     /// Jaro-Winkler (Winkler 1990), p 0.1, prefix of at most 4, no boost threshold.
     JaroWinkler,
+    /// The words of both texts sorted, then the share of characters in their longest common
+    /// subsequence: 2 · LCS / (length + length).
+    TokenSort,
+    /// As `tokenSort` over the words in common and the words of each text, the best of three: a
+    /// text whose words all occur in the other has 1.
+    TokenSet,
+    /// The Dice coefficient of both texts' pairs of neighbouring characters.
+    Qgram,
+    /// 1 where both American Soundex codes are equal, else 0: English names by their sound.
+    Soundex,
 }
 
 /// What a null on either side of a comparison means.

@@ -11,7 +11,7 @@ pub struct Dataset {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253))]
     pub name: Option<String>,
-    /// Where the rows are: exactly one of `uri`, `upload` and `configMap`.
+    /// Where the rows are: exactly one of `uri`, `upload`, `configMap` and `sql`.
     pub source: Source,
     /// The file format. When absent it follows from the extension of the file's name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -23,22 +23,29 @@ pub struct Dataset {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16), inner(length(min = 1, max = 253)))]
     pub key: Vec<String>,
-    /// Renamed and typed columns. A column that is not named here keeps its name; in a CSV file it
-    /// is text, in a Parquet file it keeps its type.
+    /// Renamed and typed columns. A column that is not named here keeps its name; in a CSV, TSV or
+    /// XLSX file it is text, in a JSON or NDJSON file too, and in Parquet, Arrow and SQL it keeps
+    /// its type.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 512))]
     pub columns: Vec<Column>,
+    /// Only rows for which this SQL expression over the canonical columns is true take part, such
+    /// as `status <> 'void'`. The others count nowhere.
+    #[serde(rename = "where", default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 4096))]
+    pub filter: Option<String>,
 }
 
 /// Where the rows of a dataset are.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = [{
-    "rule": "[has(self.uri), has(self.upload), has(self.configMap)].filter(x, x).size() == 1",
-    "message": "exactly one of uri, upload and configMap must be set"
+    "rule": "[has(self.uri), has(self.upload), has(self.configMap), has(self.sql)].filter(x, x).size() == 1",
+    "message": "exactly one of uri, upload, configMap and sql must be set"
 }]))]
 pub struct Source {
-    /// A file path, relative to the job's YAML. For the CLI only: a platform reads no local files.
+    /// A file path, relative to the job's YAML, or `s3://bucket/key`. For the CLI only: a platform
+    /// reads no local files.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 4096))]
     pub uri: Option<String>,
@@ -48,6 +55,33 @@ pub struct Source {
     /// A key of a ConfigMap in the job's namespace. For data under 1 MiB.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config_map: Option<ConfigMapSource>,
+    /// A query on a PostgreSQL database. For the CLI only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sql: Option<SqlSource>,
+}
+
+/// The rows of a query. It runs in a read-only transaction.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SqlSource {
+    /// Where the database's URL (`postgres://user:password@host/database`) is kept.
+    pub secret_ref: SecretKey,
+    /// One SELECT statement.
+    #[schemars(length(min = 1, max = 65_536))]
+    pub query: String,
+}
+
+/// One key of a Secret. The CLI reads it from the environment variable `NAME_KEY`, both in upper
+/// case with `_` for every other character: `RECON_DB_URL` for the key `url` of `recon-db`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SecretKey {
+    /// The Secret's name.
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+    /// The key whose value is meant.
+    #[schemars(length(min = 1, max = 253))]
+    pub key: String,
 }
 
 /// A file uploaded with `POST /api/v2/projects/{project}/uploads`.
@@ -71,14 +105,24 @@ pub struct ConfigMapSource {
     pub key: String,
 }
 
-/// File formats that can be read.
+/// File formats that can be read. An extension of `.gz` or `.zst` after the format's own is undone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Format {
-    /// Comma-separated values (RFC 4180), UTF-8.
+    /// Comma-separated values (RFC 4180).
     Csv,
+    /// Tab-separated values: CSV with tabs.
+    Tsv,
+    /// One JSON object a line.
+    Ndjson,
+    /// One JSON array of objects.
+    Json,
     /// Apache Parquet.
     Parquet,
+    /// Apache Arrow IPC, as a file or as a stream.
+    Arrow,
+    /// The first sheet of an Office Open XML workbook, or `options.sheet`.
+    Xlsx,
 }
 
 /// How a file is read.
@@ -89,14 +133,36 @@ pub struct ReadOptions {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(equal = 1))]
     pub delimiter: Option<String>,
-    /// Whether the first line of a CSV file names its columns; true when absent. Without a header
-    /// the columns are named `column_1`, `column_2` and so on.
+    /// Whether the first line of a CSV, TSV or XLSX file names its columns; true when absent.
+    /// Without a header the columns are named `column_1`, `column_2` and so on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub header: Option<bool>,
+    /// How the characters of a CSV or TSV file are written; `utf-8` when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>", length(min = 1, max = 32))]
+    pub encoding: Option<Encoding>,
+    /// The sheet of a workbook; the first one when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 31))]
+    pub sheet: Option<String>,
     /// Texts that mean null; the empty text when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64), inner(length(max = 253)))]
     pub null_values: Option<Vec<String>>,
+}
+
+/// The label of a character encoding as browsers know it (WHATWG Encoding Standard), such as
+/// `utf-8`, `windows-1252` or `iso-8859-15`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Encoding(String);
+
+impl Encoding {
+    /// The label as written.
+    #[must_use]
+    pub fn label(&self) -> &str {
+        &self.0
+    }
 }
 
 /// A canonical column and how it is made from a column of the file.
@@ -123,6 +189,11 @@ pub struct Column {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 2, max = 64))]
     pub format: Option<String>,
+    /// Turns the sign of a number round, where one side books credits as what the other books as
+    /// debits.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[schemars(with = "Option<bool>")]
+    pub negate: bool,
 }
 
 /// The type of a canonical column.

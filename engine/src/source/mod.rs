@@ -78,6 +78,10 @@ pub fn read(
     match format {
         Format::Csv => csv::read(dataset, file, progress),
         Format::Parquet => parquet::read(dataset, file, progress),
+        _ => Err(Error::spec(
+            format!("{}.format", side.name()),
+            "is not supported by this version",
+        )),
     }
 }
 
