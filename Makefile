@@ -20,8 +20,8 @@ test: ## format, lints, unit, property, database and end-to-end tests
 lint: ## format and clippy, warnings as errors
 	cargo fmt --all --check && cargo clippy --quiet --workspace --all-targets --all-features -- -D warnings
 
-generate: ## write the generated files: CRD YAML and its copy in the chart
-	cargo run --quiet -p crds --features kube --bin crdgen -- crds charts/reconciliation-platform-crds/templates
+generate: ## write the generated files: CRD YAML, its copy in the chart, the language's reference
+	cargo run --quiet -p crds --features kube --bin crdgen -- docs/matching.md crds charts/reconciliation-platform-crds/templates
 
 images: ## build the container images and load them into the test cluster
 	@scripts/images

@@ -7,6 +7,9 @@
 
 pub mod decode;
 pub mod matching;
+mod reference;
+
+pub use reference::matching_reference;
 
 #[cfg(feature = "kube")]
 pub mod condition;

@@ -19,6 +19,16 @@ fn the_crd_yaml_is_generated_from_the_types() {
 }
 
 #[test]
+fn the_reference_page_is_generated_from_the_types() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/matching.md");
+    let committed = fs::read_to_string(path).unwrap_or_default();
+    assert!(
+        committed == crds::matching_reference(),
+        "docs/matching.md is out of date: run `make generate`"
+    );
+}
+
+#[test]
 fn each_crd_is_small_enough_for_a_client_side_apply() {
     for (name, yaml) in crds::generated_files() {
         assert!(

@@ -1,22 +1,27 @@
-//! Writes the CRD YAML into each folder named: beside the crate and into the chart, as
-//! `make generate` does.
+//! Writes the reference page of the matching language into the first file named, and the CRD YAML
+//! into each folder named: beside the crate and into the chart, as `make generate` does.
 
 use std::path::PathBuf;
 use std::{env, fs, process::ExitCode};
 
 fn main() -> ExitCode {
-    let folders: Vec<PathBuf> = env::args_os().skip(1).map(PathBuf::from).collect();
-    if folders.is_empty() {
-        eprintln!("usage: crdgen FOLDER...");
+    let mut arguments = env::args_os().skip(1).map(PathBuf::from);
+    let (Some(page), folders) = (arguments.next(), arguments.collect::<Vec<_>>()) else {
+        eprintln!("usage: crdgen PAGE FOLDER...");
         return ExitCode::from(2);
-    }
+    };
+    let mut files = vec![(page, crds::matching_reference())];
     for (name, yaml) in crds::generated_files() {
-        for folder in &folders {
-            let path = folder.join(name);
-            if let Err(error) = fs::write(&path, &yaml) {
-                eprintln!("{}: {error}", path.display());
-                return ExitCode::FAILURE;
-            }
+        files.extend(
+            folders
+                .iter()
+                .map(|folder| (folder.join(name), yaml.clone())),
+        );
+    }
+    for (path, text) in files {
+        if let Err(error) = fs::write(&path, text) {
+            eprintln!("{}: {error}", path.display());
+            return ExitCode::FAILURE;
         }
     }
     ExitCode::SUCCESS
