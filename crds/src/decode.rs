@@ -79,6 +79,37 @@ pub fn spec_from_value(value: &Value) -> Result<MatchingSpec, Vec<SpecError>> {
     errors.into_result(decoded)
 }
 
+/// What belongs to the CLI alone in a specification: local files, queries and models. A platform
+/// refuses it, with the paths that this returns. It looks at the document as it is, so that these
+/// mistakes are told beside those of [`spec_from_value`].
+#[must_use]
+pub fn for_the_cli_only(value: &Value) -> Vec<SpecError> {
+    const INSTEAD: &str = "use upload or configMap";
+    let sources = ["/left/source", "/right/source", "/fx/rates/source"];
+    let kinds = [("uri", "local files"), ("sql", "queries")];
+    let mut errors = Vec::new();
+    for source in sources {
+        for (kind, what) in kinds {
+            if value
+                .pointer(&format!("{source}/{kind}"))
+                .is_some_and(|found| !found.is_null())
+            {
+                errors.push(SpecError {
+                    path: format!("{}.{kind}", source[1..].replace('/', ".")),
+                    message: format!("{what} are for the CLI; {INSTEAD}"),
+                });
+            }
+        }
+    }
+    if value.get("model").is_some_and(|found| !found.is_null()) {
+        errors.push(SpecError {
+            path: "model".into(),
+            message: "models are files of the CLI; leave it out, and the run trains its own".into(),
+        });
+    }
+    errors
+}
+
 /// Fields of a `ReconciliationJob`'s spec that are the operator's and not the language's.
 const OPERATOR_FIELDS: &[&str] = &["platformRef", "project"];
 

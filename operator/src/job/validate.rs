@@ -1,6 +1,6 @@
 //! A job, read and checked; a mistake comes with its path in the YAML.
 
-use crds::decode::{SpecError, spec_from_value};
+use crds::decode::{SpecError, for_the_cli_only, spec_from_value};
 use crds::matching::MatchingSpec;
 use kube::ResourceExt;
 use kube::api::DynamicObject;
@@ -56,11 +56,9 @@ pub fn validate(object: &DynamicObject) -> Result<ValidatedJob, Vec<SpecError>> 
         fields.remove("platformRef");
         fields.remove("project");
     }
+    errors.extend(for_the_cli_only(&matching_part).into_iter().map(in_spec));
     let matching = match spec_from_value(&matching_part) {
-        Ok(matching) => {
-            errors.extend(local_paths(&matching));
-            Some(matching)
-        }
+        Ok(matching) => Some(matching),
         Err(mistakes) => {
             errors.extend(mistakes.into_iter().map(in_spec));
             None
@@ -92,18 +90,6 @@ pub fn in_spec(error: SpecError) -> SpecError {
         format!("spec.{}", error.path)
     };
     SpecError { path, ..error }
-}
-
-/// A platform reads no local files.
-fn local_paths(matching: &MatchingSpec) -> Vec<SpecError> {
-    [("left", &matching.left), ("right", &matching.right)]
-        .into_iter()
-        .filter(|(_, dataset)| dataset.source.uri.is_some())
-        .map(|(side, _)| SpecError {
-            path: format!("spec.{side}.source.uri"),
-            message: "a platform reads no local files: use upload or configMap".into(),
-        })
-        .collect()
 }
 
 /// A run is started once for each job and matching part, whatever restarts.

@@ -1,6 +1,6 @@
 //! Whether a specification can be run in a project; every mistake is found at once.
 
-use crds::decode::{SpecError, spec_from_value};
+use crds::decode::{SpecError, for_the_cli_only, spec_from_value};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use sqlx::PgPool;
@@ -23,7 +23,7 @@ pub struct Checked {
 /// # Errors
 /// `InvalidSpecification` with every mistake.
 pub async fn check(db: &PgPool, project: Uuid, raw: Value) -> Result<Checked, ApiError> {
-    let mut errors = Vec::new();
+    let mut errors = for_the_cli_only(&raw);
     for side in ["left", "right"] {
         check_dataset(db, project, side, &raw[side], &mut errors).await?;
     }
@@ -75,14 +75,11 @@ async fn check_dataset(
             message,
         });
     };
-    let instead = "upload the file to the project and use upload: {id}";
-    if !source["uri"].is_null() {
-        add("source.uri", format!("is for the CLI; {instead}"));
-    }
     if !source["configMap"].is_null() {
         add(
             "source.configMap",
-            format!("is for a ReconciliationJob; {instead}"),
+            "is for a ReconciliationJob; upload the file to the project and use upload: {id}"
+                .into(),
         );
     }
     let Some(id) = source["upload"]["id"].as_str() else {

@@ -91,6 +91,23 @@ async fn objects_that_are_right_are_accepted() -> Result<()> {
             "/spec/left/source",
             json!({"upload": {"id": "00000000-0000-4000-8000-000000000000"}}),
         ),
+        with(
+            &with(
+                JOB,
+                "/spec/diff",
+                json!([{"column": "status", "exact": {}}]),
+            ),
+            "/spec/passes/0",
+            json!({
+                "name": "split", "cardinality": "oneToMany", "block": [["ccy", "party"]],
+                "sum": {"column": "amount", "abs": "0.01", "windowDays": 7, "dateColumn": "date"}
+            }),
+        ),
+        with(
+            &with(JOB, "/spec/limits", json!({"memory": "512Mi"})),
+            "/spec/passes/1/score",
+            json!("fellegiSunter"),
+        ),
     ];
     for object in accepted {
         cluster.dry_run(&object).await?;
@@ -174,7 +191,7 @@ async fn platforms_that_are_wrong_are_refused_with_the_reason() -> Result<()> {
 #[tokio::test]
 async fn jobs_that_are_wrong_are_refused_with_the_reason() -> Result<()> {
     let cluster = Cluster::connect().await?;
-    let source = "exactly one of uri, upload and configMap must be set";
+    let source = "exactly one of uri, upload, configMap and sql must be set";
     let method = "exactly one of exact, number, date and text must be set";
     let cases = [
         ("/spec/left/source", json!({}), source),
@@ -188,6 +205,30 @@ async fn jobs_that_are_wrong_are_refused_with_the_reason() -> Result<()> {
             json!({"uri": "a.csv"}),
             "a platform reads no local files",
         ),
+        (
+            "/spec/right/source",
+            json!({"sql": {"secretRef": {"name": "a", "key": "url"}, "query": "SELECT 1"}}),
+            "queries run in the CLI only",
+        ),
+        ("/spec/model", json!({"uri": "m.json"}), "files of the CLI"),
+        ("/spec/limits", json!({"memory": "lots"}), "should match"),
+        (
+            "/spec/passes/0/sum",
+            json!({"column": "amount"}),
+            "exactly one of compare and sum",
+        ),
+        (
+            "/spec/passes/0",
+            json!({"name": "split", "block": [["ccy"]], "sum": {"column": "amount"}}),
+            "sum needs cardinality",
+        ),
+        (
+            "/spec/passes/0",
+            json!({"name": "split", "cardinality": "oneToMany", "sum": {"column": "amount"}}),
+            "sum needs block",
+        ),
+        ("/spec/diff", json!([{"column": "status"}]), method),
+        ("/spec/passes/1/margin", json!(2), "less than or equal to 1"),
         ("/spec/passes", json!([]), "at least 1 items"),
         ("/spec/passes/1/name", json!("exact"), "duplicate"),
         (
@@ -200,11 +241,7 @@ async fn jobs_that_are_wrong_are_refused_with_the_reason() -> Result<()> {
             json!(1.5),
             "less than or equal to 1",
         ),
-        (
-            "/spec/passes/1/accept",
-            Value::Null,
-            "score weighted needs accept",
-        ),
+        ("/spec/passes/1/accept", Value::Null, "need accept"),
         (
             "/spec/passes/0/accept",
             json!(0.5),

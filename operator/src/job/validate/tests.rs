@@ -69,11 +69,22 @@ fn every_mistake_comes_with_its_path_in_the_yaml() {
 }
 
 #[test]
-fn local_files_are_for_the_cli() {
-    let object = job(|spec| spec["left"]["source"] = json!({"uri": "ledger.csv"}));
+fn local_files_queries_and_models_are_for_the_cli() {
+    let object = job(|spec| {
+        spec["left"]["source"] = json!({"uri": "ledger.csv"});
+        let secret = json!({"name": "a", "key": "url"});
+        spec["right"]["source"] = json!({"sql": {"secretRef": secret, "query": "SELECT 1"}});
+        spec["model"] = json!({"uri": "model.json"});
+    });
+    let errors = validate(&object).unwrap_err();
+    let paths: Vec<&str> = errors.iter().map(|error| error.path.as_str()).collect();
     assert_eq!(
-        validate(&object).unwrap_err()[0].path,
-        "spec.left.source.uri"
+        paths,
+        [
+            "spec.left.source.uri",
+            "spec.right.source.sql",
+            "spec.model"
+        ]
     );
 }
 
