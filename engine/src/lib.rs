@@ -18,6 +18,14 @@ mod records;
 mod report;
 mod score;
 mod source;
+#[cfg_attr(
+    not(test),
+    expect(
+        dead_code,
+        reason = "the pass with `sum` that calls it comes with its plan"
+    )
+)]
+mod split;
 mod unsupported;
 pub mod utils;
 
