@@ -7,10 +7,10 @@ use crate::block::number;
 use crate::error::Error;
 use crate::plan::{ComparisonPlan, OwnedMethod};
 use crate::source::value::rescale;
-use crate::utils::string::{jaro_winkler_similarity, levenshtein_similarity};
+use crate::utils::string::{Method, Prepared, prepare, similarities};
 use crds::matching::{DateWindow, Nulls, NumberBound, PercentBase, TextMethod};
 use datafusion::arrow::array::{
-    Array, ArrayRef, AsArray, Date32Array, Decimal128Array, RecordBatch, StringArray, UInt32Array,
+    Array, ArrayRef, AsArray, Date32Array, Decimal128Array, RecordBatch, UInt32Array,
 };
 use datafusion::arrow::buffer::NullBuffer;
 use datafusion::arrow::datatypes::{DataType, Date32Type, Decimal128Type, Int64Type, i256};
@@ -40,7 +40,7 @@ enum Kernel {
     Same(UInt32Array, UInt32Array),
     Number(Vec<i128>, Vec<i128>, Tolerance),
     Date(Date32Array, Date32Array, DateWindow),
-    Text(StringArray, StringArray, TextMethod, f64),
+    Text(Prepared, Prepared, f64),
 }
 
 impl Feature {
@@ -75,11 +75,9 @@ impl Feature {
                 (Kernel::Date(days(l), days(r), *window), 1)
             }
             OwnedMethod::Text(text) => {
-                let texts = |array: &ArrayRef| array.as_string::<i32>().clone();
-                (
-                    Kernel::Text(texts(l), texts(r), text.method, text.at_least),
-                    3,
-                )
+                let (method, cost) = method(text.method);
+                let texts = |array: &ArrayRef| prepare(method, array.as_string::<i32>());
+                (Kernel::Text(texts(l), texts(r), text.at_least), cost)
             }
         };
         Ok(Self {
@@ -110,22 +108,27 @@ impl Feature {
             Kernel::Date(l, r, window) => self.each(left, right, alive, out, |a, b| {
                 date_similarity(i64::from(r.value(b)) - i64::from(l.value(a)), *window)
             }),
-            Kernel::Text(l, r, method, at_least) => {
-                self.each(left, right, alive, out, |a, b| {
-                    let (a, b) = (l.value(a), r.value(b));
-                    let similarity = match method {
-                        TextMethod::Levenshtein => levenshtein_similarity(a, b),
-                        // The other methods are refused before a run.
-                        _ => jaro_winkler_similarity(a, b),
-                    };
-                    if similarity >= *at_least {
-                        similarity
-                    } else {
-                        FAILED
+            Kernel::Text(l, r, at_least) => {
+                similarities(l, r, left, right, alive, *at_least, out);
+                for &pair in alive {
+                    let pair = pair as usize;
+                    if self.has_null(left[pair], right[pair]) {
+                        out[pair] = self.on_null;
+                    } else if out[pair] < *at_least {
+                        out[pair] = FAILED;
                     }
-                });
+                }
             }
         }
+    }
+
+    fn has_null(&self, left: u32, right: u32) -> bool {
+        let is_null = |nulls: &Option<NullBuffer>, row: u32| {
+            nulls
+                .as_ref()
+                .is_some_and(|nulls| nulls.is_null(row as usize))
+        };
+        is_null(&self.left_nulls, left) || is_null(&self.right_nulls, right)
     }
 
     fn each(
@@ -136,18 +139,29 @@ impl Feature {
         out: &mut [f64],
         similarity: impl Fn(usize, usize) -> f64,
     ) {
-        let is_null = |nulls: &Option<NullBuffer>, row| {
-            nulls.as_ref().is_some_and(|nulls| nulls.is_null(row))
-        };
         for &pair in alive {
             let pair = pair as usize;
-            let (l, r) = (left[pair] as usize, right[pair] as usize);
-            out[pair] = if is_null(&self.left_nulls, l) || is_null(&self.right_nulls, r) {
+            let (l, r) = (left[pair], right[pair]);
+            out[pair] = if self.has_null(l, r) {
                 self.on_null
             } else {
-                similarity(l, r)
+                similarity(l as usize, r as usize)
             };
         }
+    }
+}
+
+/// The kernel of a method, and what comparing one pair costs.
+fn method(method: TextMethod) -> (Method, u8) {
+    match method {
+        TextMethod::Soundex => (Method::Soundex, 1),
+        TextMethod::Levenshtein => (Method::Levenshtein, 3),
+        TextMethod::Jaro => (Method::Jaro, 3),
+        TextMethod::JaroWinkler => (Method::JaroWinkler, 3),
+        TextMethod::TokenSort => (Method::TokenSort, 4),
+        TextMethod::Qgram => (Method::Qgram, 4),
+        TextMethod::DamerauLevenshtein => (Method::DamerauLevenshtein, 5),
+        TextMethod::TokenSet => (Method::TokenSet, 6),
     }
 }
 

@@ -1,9 +1,7 @@
 //! Keys of the language that this engine does not carry out yet. They are refused, never ignored.
 
 use crds::decode::SpecError;
-use crds::matching::{
-    Cardinality, Comparison, Dataset, Format, MatchingSpec, Method, OutputFormat, Score, TextMethod,
-};
+use crds::matching::{Cardinality, Dataset, Format, MatchingSpec, OutputFormat, Score};
 
 /// Every key that is refused, with its path.
 pub fn unsupported(spec: &MatchingSpec) -> Vec<SpecError> {
@@ -48,7 +46,6 @@ pub fn unsupported(spec: &MatchingSpec) -> Vec<SpecError> {
         for (at, comparison) in pass.compare.iter().enumerate() {
             let path = format!("{path}.compare[{at}]");
             refuse(!comparison.levels.is_empty(), format!("{path}.levels"));
-            refuse(unknown_method(comparison), format!("{path}.text.method"));
         }
     }
     errors
@@ -67,15 +64,5 @@ fn sources(dataset: &Dataset, side: &str, refuse: &mut dyn FnMut(bool, String)) 
     refuse(options.sheet.is_some(), format!("{side}.options.sheet"));
     for (index, column) in dataset.columns.iter().enumerate() {
         refuse(column.negate, format!("{side}.columns[{index}].negate"));
-    }
-}
-
-fn unknown_method(comparison: &Comparison) -> bool {
-    match comparison.method() {
-        Method::Text(text) => !matches!(
-            text.method,
-            TextMethod::Levenshtein | TextMethod::JaroWinkler
-        ),
-        _ => false,
     }
 }
