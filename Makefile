@@ -3,7 +3,7 @@ CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/reconciliation-platform
 export CARGO_TARGET_DIR ?= $(CACHE)/target
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-clean test lint generate images cluster-up cluster-down
+.PHONY: help demo demo-clean test lint generate bench images cluster-up cluster-down
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -22,6 +22,9 @@ lint: ## format and clippy, warnings as errors
 
 generate: ## write the generated files: CRD YAML, its copy in the chart, the language's reference
 	cargo run --quiet -p crds --features kube --bin crdgen -- docs/matching.md crds charts/reconciliation-platform-crds/templates
+
+bench: ## measure reconcile side by side with its peers
+	@benches/run
 
 images: ## build the container images and load them into the test cluster
 	@scripts/images

@@ -1,6 +1,7 @@
 //! `reconcile`: the engine on a laptop, with the same language and the same outputs as on Kubernetes.
 
 mod completions;
+mod generate;
 mod job;
 mod progress;
 mod run;
@@ -38,6 +39,8 @@ enum Command {
     Run(run::Arguments),
     /// Check a job without opening its data, and report every mistake with its path
     Validate(validate::Arguments),
+    /// Write test data whose true pairs are known, of any size
+    Generate(generate::Arguments),
     /// Print a completion script for a shell, such as: source <(reconcile completions bash)
     Completions(completions::Arguments),
 }
@@ -51,6 +54,7 @@ fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Run(arguments) => run::run(&arguments),
         Command::Validate(arguments) => validate::run(&arguments),
+        Command::Generate(arguments) => generate::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),
     }
 }

@@ -1,0 +1,1 @@
+"""Runs contests between programs: each as a process of its own, in turns, checked against truth."""
