@@ -3,6 +3,7 @@
 mod completions;
 mod generate;
 mod job;
+mod profile;
 mod progress;
 mod run;
 mod table;
@@ -22,6 +23,7 @@ struct Cli {
 
 const EXAMPLES: &str = "\
 Examples:
+  reconcile profile ledger.csv                what a file holds, and how to declare it
   reconcile validate job.yaml                 check a job; opens no data
   reconcile run job.yaml                      run it; results in ./job-out
   reconcile run job.yaml --out results --json
@@ -41,6 +43,8 @@ enum Command {
     Validate(validate::Arguments),
     /// Write test data whose true pairs are known, of any size
     Generate(generate::Arguments),
+    /// Look at a file: types, nulls, distinct values, duplicates, ranges and patterns of its columns
+    Profile(profile::Arguments),
     /// Print a completion script for a shell, such as: source <(reconcile completions bash)
     Completions(completions::Arguments),
 }
@@ -55,6 +59,7 @@ fn main() -> ExitCode {
         Command::Run(arguments) => run::run(&arguments),
         Command::Validate(arguments) => validate::run(&arguments),
         Command::Generate(arguments) => generate::run(&arguments),
+        Command::Profile(arguments) => profile::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),
     }
 }

@@ -236,3 +236,51 @@ fn help_teaches_by_example_and_completions_are_printed() {
         .success()
         .stdout(predicate::str::contains("_reconcile"));
 }
+
+#[test]
+fn profile_says_what_a_file_holds_and_how_a_job_declares_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("bank.csv");
+    let rows = "id,booked,amount,note\n1,31/01/2024,10.50,\n2,01/02/2024,-3,x\n2,01/02/2024,-3,x\n";
+    std::fs::write(&file, rows).unwrap();
+    let assert = reconcile().arg("profile").arg(&file).assert().success();
+    let text = String::from_utf8(assert.get_output().stdout.clone()).unwrap();
+    for line in [
+        "3 rows, 0 rejected, 1 duplicate",
+        "booked  date %d/%m/%Y",
+        "  from     31/01/2024 to 01/02/2024",
+        "  - {name: amount, type: \"decimal(18,2)\"}",
+        "  - {name: booked, type: date, format: \"%d/%m/%Y\"}",
+        "  1 nulls, 1 distinct",
+    ] {
+        assert!(text.contains(line), "`{line}` is not in\n{text}");
+    }
+    let assert = reconcile()
+        .arg("profile")
+        .arg(&file)
+        .arg("--json")
+        .assert()
+        .success();
+    let json: serde_json::Value = serde_json::from_slice(&assert.get_output().stdout).unwrap();
+    assert_eq!(json["columns"][2]["type"], "decimal(18,2)");
+}
+
+#[test]
+fn profile_of_a_file_without_a_known_format_says_how_to_name_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("bank.dat");
+    std::fs::write(&file, "a\n1\n").unwrap();
+    reconcile()
+        .arg("profile")
+        .arg(&file)
+        .assert()
+        .code(2)
+        .stderr(predicate::str::contains("names no format"));
+    let csv = ["--format", "csv"];
+    reconcile()
+        .arg("profile")
+        .arg(&file)
+        .args(csv)
+        .assert()
+        .success();
+}

@@ -13,6 +13,7 @@ mod expression;
 mod normalize;
 mod outcome;
 mod plan;
+pub mod profile;
 mod progress;
 mod records;
 mod report;
