@@ -1,4 +1,26 @@
-//! Deciding which of the scored pairs hold, one to one.
+//! Deciding which of the scored pairs hold.
+//!
+//! First over the pairs at or above `accept`, then over the others among the records that no
+//! confirmed pair took. Everything depends on the pairs alone, not on their order; ties break on
+//! indices, which are in the order of keys.
+
+mod components;
+mod greedy;
+mod group;
+mod margin;
+mod optimal;
+
+pub use components::groups;
+
+use margin::RunnersUp;
+use std::cmp::Ordering;
+
+/// Scores and margins are compared, and weights added, in whole numbers of this fraction. Scores
+/// are multiples of it, so that for them nothing is rounded.
+const UNITS: f64 = 1e12;
+/// The largest weight, in units: about a million bits of odds. Distances and duals of an assignment
+/// stay at or below twice this and fit 64 bits; a weight beyond it counts as this much.
+const HEAVIEST: f64 = 1e18;
 
 /// A scored pair of records. The order of indices is the order of keys.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -7,8 +29,71 @@ pub struct Edge {
     pub left: u32,
     /// The right record's index.
     pub right: u32,
-    /// 0 to 1.
+    /// 0 to 1: what `accept` and `margin` look at.
     pub score: f64,
+    /// What an optimal assignment adds up: the score, or under fellegiSunter the match weight
+    /// (log2 odds), which may be negative. Counted in units of 1e-12, at most 1e6.
+    pub weight: f64,
+}
+
+impl Edge {
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "clamped to what 64 bits hold; no number at all counts as 0"
+    )]
+    fn units(&self) -> i64 {
+        (self.weight * UNITS).round().clamp(-HEAVIEST, HEAVIEST) as i64
+    }
+
+    /// Better edges first, then by keys.
+    fn by_rank(&self, other: &Self) -> Ordering {
+        self.by_merit(other).then(self.by_keys(other))
+    }
+
+    /// Better edges first: by score, then by weight.
+    fn by_merit(&self, other: &Self) -> Ordering {
+        (other.score.total_cmp(&self.score)).then(other.weight.total_cmp(&self.weight))
+    }
+
+    fn by_keys(&self, other: &Self) -> Ordering {
+        (self.left, self.right).cmp(&(other.left, other.right))
+    }
+}
+
+/// How pairs that share a record are decided one to one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// The largest total weight.
+    Optimal,
+    /// The best pair first.
+    Greedy,
+}
+
+/// How many pairs a record may be in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cardinality {
+    /// One on both sides.
+    OneToOne,
+    /// A left record in any number, a right record in one.
+    OneToMany,
+    /// A left record in one, a right record in any number.
+    ManyToOne,
+    /// Any number on both sides.
+    ManyToMany,
+}
+
+/// What a pass asks of its assignment.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rules {
+    /// For one-to-one alone: the others have one best answer.
+    pub method: Method,
+    /// How many pairs a record may be in.
+    pub cardinality: Cardinality,
+    /// Pairs with this score or more are confirmed.
+    pub accept: f64,
+    /// A pair whose record has another pair with a score this near, or a better one, is ambiguous
+    /// and goes to review; inclusive. 0: none is.
+    pub margin: f64,
 }
 
 /// An [`Edge`] that was chosen.
@@ -16,130 +101,100 @@ pub struct Edge {
 pub struct Chosen {
     /// The pair.
     pub edge: Edge,
-    /// Whether another pair with the same score stood against it and lost by its keys alone.
+    /// Whether keys alone decided: greedily, another open pair of the same score and weight stood
+    /// against it; optimally, it is missing from another assignment of the same total.
     pub tied: bool,
+    /// Whether its score reaches `accept` and a runner-up within the margin sent it to review.
+    pub ambiguous: bool,
 }
 
-/// What one pass decided.
+/// What one pass decided; pairs by left, then right.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Assignment {
     /// Pairs at or above `accept`: their records are matched.
     pub confirmed: Vec<Chosen>,
-    /// Pairs from `review` up to `accept` among the records that no confirmed pair took.
+    /// Pairs below `accept`, and ambiguous ones, among the records that no confirmed pair took.
     pub review: Vec<Chosen>,
 }
 
-/// Best score first, each record at most once; equal scores go by the left key, then the right.
-/// First over the pairs at or above `accept`, then over the others among the records left.
-/// `lefts` and `rights` are the numbers of records; every edge lies within them, and no pair occurs
-/// twice.
+/// Decides over all kept pairs of a pass, in any order, no pair twice. `lefts` and `rights` are the
+/// numbers of records; every edge lies within them.
 #[must_use]
-pub fn greedy(mut edges: Vec<Edge>, accept: f64, lefts: usize, rights: usize) -> Assignment {
-    edges.sort_unstable_by(|a, b| {
-        b.score
-            .total_cmp(&a.score)
-            .then(a.left.cmp(&b.left))
-            .then(a.right.cmp(&b.right))
-    });
-    let (sure, unsure) = edges.split_at(edges.partition_point(|edge| edge.score >= accept));
-    let mut board = Board {
-        left: vec![false; lefts],
-        right: vec![false; rights],
-        left_rivals: vec![0; lefts],
-        right_rivals: vec![0; rights],
+pub fn assign(mut edges: Vec<Edge>, rules: &Rules, lefts: usize, rights: usize) -> Assignment {
+    let runners_up = (rules.margin > 0.0)
+        .then(|| RunnersUp::new(&edges, rules.cardinality, rules.margin, lefts, rights));
+    let is_sure = |edge: &Edge| {
+        edge.score >= rules.accept && !runners_up.as_ref().is_some_and(|r| r.is_near(edge))
     };
-    Assignment {
-        confirmed: board.take_best(sure),
-        review: board.take_best(unsure),
+    let mut sure = 0;
+    for index in 0..edges.len() {
+        if is_sure(&edges[index]) {
+            edges.swap(index, sure);
+            sure += 1;
+        }
+    }
+    let mut unsure = edges.split_off(sure);
+
+    let confirmed = decide(edges, rules, lefts, rights);
+    let mut free = Free::all(lefts, rights);
+    for chosen in &confirmed {
+        free.take(&chosen.edge);
+    }
+    unsure.retain(|edge| free.has(edge));
+    let mut review = decide(unsure, rules, lefts, rights);
+    for chosen in &mut review {
+        chosen.ambiguous = chosen.edge.score >= rules.accept;
+    }
+    Assignment { confirmed, review }
+}
+
+fn decide(edges: Vec<Edge>, rules: &Rules, lefts: usize, rights: usize) -> Vec<Chosen> {
+    let mut chosen = match (rules.cardinality, rules.method) {
+        (Cardinality::OneToOne, Method::Optimal) => optimal::assign(edges, lefts, rights),
+        (Cardinality::OneToOne, Method::Greedy) => {
+            greedy::assign(edges, &mut Free::all(lefts, rights))
+        }
+        (Cardinality::OneToMany, _) => group::best_of_each(edges, |edge| edge.right, rights),
+        (Cardinality::ManyToOne, _) => group::best_of_each(edges, |edge| edge.left, lefts),
+        (Cardinality::ManyToMany, _) => edges.into_iter().map(|e| Chosen::new(e, false)).collect(),
+    };
+    chosen.sort_unstable_by(|a, b| a.edge.by_keys(&b.edge));
+    chosen
+}
+
+impl Chosen {
+    fn new(edge: Edge, tied: bool) -> Self {
+        Self {
+            edge,
+            tied,
+            ambiguous: false,
+        }
     }
 }
 
-/// Which records are taken.
-struct Board {
+/// The records that no chosen pair took.
+struct Free {
     left: Vec<bool>,
     right: Vec<bool>,
-    left_rivals: Vec<u32>,
-    right_rivals: Vec<u32>,
 }
 
-impl Board {
-    fn is_free(&self, edge: &Edge) -> bool {
-        !self.left[edge.left as usize] && !self.right[edge.right as usize]
+impl Free {
+    fn all(lefts: usize, rights: usize) -> Self {
+        Self {
+            left: vec![true; lefts],
+            right: vec![true; rights],
+        }
     }
 
-    /// `edges` come best first.
-    fn take_best(&mut self, edges: &[Edge]) -> Vec<Chosen> {
-        let mut chosen = Vec::new();
-        let same_score = |a: &Edge, b: &Edge| a.score.total_cmp(&b.score).is_eq();
-        for group in edges.chunk_by(same_score) {
-            let open: Vec<Edge> = group.iter().filter(|e| self.is_free(e)).copied().collect();
-            for edge in &open {
-                self.left_rivals[edge.left as usize] += 1;
-                self.right_rivals[edge.right as usize] += 1;
-            }
-            for edge in &open {
-                if self.is_free(edge) {
-                    self.left[edge.left as usize] = true;
-                    self.right[edge.right as usize] = true;
-                    let tied = self.left_rivals[edge.left as usize] > 1
-                        || self.right_rivals[edge.right as usize] > 1;
-                    chosen.push(Chosen { edge: *edge, tied });
-                }
-            }
-            for edge in &open {
-                self.left_rivals[edge.left as usize] = 0;
-                self.right_rivals[edge.right as usize] = 0;
-            }
-        }
-        chosen
+    fn has(&self, edge: &Edge) -> bool {
+        self.left[edge.left as usize] && self.right[edge.right as usize]
+    }
+
+    fn take(&mut self, edge: &Edge) {
+        self.left[edge.left as usize] = false;
+        self.right[edge.right as usize] = false;
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn edge(left: u32, right: u32, score: f64) -> Edge {
-        Edge { left, right, score }
-    }
-
-    fn pairs(chosen: &[Chosen]) -> Vec<(u32, u32, bool)> {
-        chosen
-            .iter()
-            .map(|c| (c.edge.left, c.edge.right, c.tied))
-            .collect()
-    }
-
-    #[test]
-    fn the_best_pair_comes_first_and_takes_its_records() {
-        let edges = vec![edge(0, 0, 0.8), edge(0, 1, 0.9), edge(1, 1, 0.85)];
-        let decided = greedy(edges, 0.5, 2, 2);
-        assert_eq!(pairs(&decided.confirmed), [(0, 1, false)]);
-        assert!(decided.review.is_empty());
-    }
-
-    #[test]
-    fn a_tie_goes_to_the_smaller_keys_and_is_said() {
-        let edges = vec![
-            edge(1, 0, 1.0),
-            edge(0, 1, 1.0),
-            edge(0, 0, 1.0),
-            edge(1, 1, 1.0),
-        ];
-        let decided = greedy(edges, 1.0, 2, 2);
-        assert_eq!(pairs(&decided.confirmed), [(0, 0, true), (1, 1, true)]);
-    }
-
-    #[test]
-    fn review_takes_only_what_confirmation_left() {
-        let edges = vec![
-            edge(0, 0, 0.95),
-            edge(0, 1, 0.8),
-            edge(1, 1, 0.7),
-            edge(1, 0, 0.75),
-        ];
-        let decided = greedy(edges, 0.9, 2, 2);
-        assert_eq!(pairs(&decided.confirmed), [(0, 0, false)]);
-        assert_eq!(pairs(&decided.review), [(1, 1, false)]);
-    }
-}
+mod tests;

@@ -4,6 +4,14 @@
 //! outcomes → outputs. It knows files and no network; it is told of progress and of cancellation
 //! through [`Progress`].
 
+#[cfg_attr(
+    not(test),
+    expect(
+        dead_code,
+        unused_imports,
+        reason = "the language chooses one-to-one and greedy so far"
+    )
+)]
 mod assign;
 mod block;
 mod compare;
@@ -36,6 +44,7 @@ pub use outcome::{PassSummary, SideSummary, Summary};
 pub use plan::validate;
 pub use progress::{Phase, Progress, Silent};
 
+use assign::{Cardinality, Method, Rules};
 use crds::matching::{Dataset, DuplicatePolicy, MatchingSpec};
 use datafusion::prelude::SessionContext;
 use outcome::{Fates, Ledger, Pair, Side};
@@ -297,7 +306,13 @@ impl Step<'_> {
 
         self.progress.phase(Phase::Assign { pass: pass() });
         let (lefts, rights) = (ledger.left_open.len(), ledger.right_open.len());
-        let assignment = assign::greedy(kept.edges, self.pass.accept, lefts, rights);
+        let rules = Rules {
+            method: Method::Greedy,
+            cardinality: Cardinality::OneToOne,
+            accept: self.pass.accept,
+            margin: 0.0,
+        };
+        let assignment = assign::assign(kept.edges, &rules, lefts, rights);
         ledger.book(self.index, &assignment);
         Ok(kept.candidates)
     }

@@ -93,10 +93,14 @@ impl Scorer {
         alive
             .into_iter()
             .map(|pair| pair as usize)
-            .map(|pair| Edge {
-                left: left[pair],
-                right: right[pair],
-                score: self.total(|feature| found[feature][pair]),
+            .map(|pair| {
+                let score = self.total(|feature| found[feature][pair]);
+                Edge {
+                    left: left[pair],
+                    right: right[pair],
+                    score,
+                    weight: score,
+                }
             })
             .filter(|edge| edge.score >= self.keep)
             .collect()
