@@ -2,6 +2,7 @@
 
 mod completions;
 mod job;
+mod profile;
 mod progress;
 mod run;
 mod table;
@@ -21,6 +22,7 @@ struct Cli {
 
 const EXAMPLES: &str = "\
 Examples:
+  reconcile profile ledger.csv                what a file holds, and how to declare it
   reconcile validate job.yaml                 check a job; opens no data
   reconcile run job.yaml                      run it; results in ./job-out
   reconcile run job.yaml --out results --json
@@ -38,6 +40,8 @@ enum Command {
     Run(run::Arguments),
     /// Check a job without opening its data, and report every mistake with its path
     Validate(validate::Arguments),
+    /// Look at a file: types, nulls, distinct values, duplicates, ranges and patterns of its columns
+    Profile(profile::Arguments),
     /// Print a completion script for a shell, such as: source <(reconcile completions bash)
     Completions(completions::Arguments),
 }
@@ -51,6 +55,7 @@ fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Run(arguments) => run::run(&arguments),
         Command::Validate(arguments) => validate::run(&arguments),
+        Command::Profile(arguments) => profile::run(&arguments),
         Command::Completions(arguments) => completions::run(&arguments),
     }
 }
