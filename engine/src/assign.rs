@@ -12,6 +12,8 @@ mod optimal;
 
 pub use components::groups;
 
+pub use crds::matching::{Assign as Method, Cardinality};
+
 use margin::RunnersUp;
 use std::cmp::Ordering;
 
@@ -58,28 +60,6 @@ impl Edge {
     fn by_keys(&self, other: &Self) -> Ordering {
         (self.left, self.right).cmp(&(other.left, other.right))
     }
-}
-
-/// How pairs that share a record are decided one to one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Method {
-    /// The largest total weight.
-    Optimal,
-    /// The best pair first.
-    Greedy,
-}
-
-/// How many pairs a record may be in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Cardinality {
-    /// One on both sides.
-    OneToOne,
-    /// A left record in any number, a right record in one.
-    OneToMany,
-    /// A left record in one, a right record in any number.
-    ManyToOne,
-    /// Any number on both sides.
-    ManyToMany,
 }
 
 /// What a pass asks of its assignment.

@@ -111,6 +111,24 @@ pub async fn candidates(
     Ok(Candidates { streams, at_most })
 }
 
+/// The numbers of a pass's blocks, for each of them: equal on both sides where all its values are.
+///
+/// # Errors
+/// [`Error::Expression`] where an expression fails on a value.
+pub fn numbers(
+    session: &SessionContext,
+    pass: &PassPlan,
+    left: Open<'_>,
+    right: Open<'_>,
+) -> Result<Vec<(UInt32Array, UInt32Array)>, Error> {
+    (pass.blocks.iter().enumerate())
+        .map(|(index, block)| {
+            let (lefts, rights) = values(session, pass, index, block, left, right)?;
+            number(&lefts, &rights)
+        })
+        .collect()
+}
+
 /// The block's values on both sides, in a common type each.
 fn values(
     session: &SessionContext,

@@ -166,7 +166,10 @@ fn method(method: TextMethod) -> (Method, u8) {
 }
 
 /// Both columns' digits at the larger of both scales; 0 where null.
-fn common_scale(
+///
+/// # Errors
+/// When numbers of both sides do not fit 38 digits at the scale that they share.
+pub fn common_scale(
     left: &ArrayRef,
     right: &ArrayRef,
     path: &str,

@@ -1,9 +1,15 @@
 //! Why a pair is one: a sentence for each comparison, the same for the same pair in every run.
 
+use crate::assign::Chosen;
 use crate::compare::FAILED;
 use crate::error::Error;
+use crate::ledger::Split;
+use crate::outcome::Side;
 use crate::plan::PassPlan;
+use crate::split::Why;
+use crate::sum::SumPlan;
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use datafusion::arrow::datatypes::{Decimal128Type, DecimalType};
 use datafusion::arrow::util::display::array_value_to_string;
 use std::fmt::Write;
 
@@ -22,7 +28,7 @@ pub fn reason(
     similarities: &[f64],
     (left, l): (&RecordBatch, usize),
     (right, r): (&RecordBatch, usize),
-    tied: bool,
+    chosen: &Chosen,
 ) -> Result<String, Error> {
     let mut text = String::new();
     for (plan, &similarity) in pass.comparisons.iter().zip(similarities) {
@@ -51,10 +57,51 @@ pub fn reason(
         };
         written.map_err(|error| Error::Internal(error.to_string()))?;
     }
-    if tied {
+    if chosen.tied {
         text.push_str("; tied");
     }
+    if chosen.ambiguous {
+        text.push_str("; ambiguous: another pair is within the margin");
+    }
     Ok(text)
+}
+
+/// Why a record is a part of a sum: `amount 60.00 of 100.00; 2 parts less the whole: -0.005`, and
+/// why a person decides where one does.
+///
+/// # Errors
+/// When Arrow cannot write a value of the column's type.
+pub fn reason_of_sum(
+    plan: &SumPlan,
+    split: &Split,
+    left: (&RecordBatch, usize),
+    right: (&RecordBatch, usize),
+) -> Result<String, Error> {
+    let [l, r] = plan.amounts;
+    let amounts = [
+        value(left.0.column(l), left.1)?,
+        value(right.0.column(r), right.1)?,
+    ];
+    let [whole, part] = match plan.wholes {
+        Side::Left => amounts,
+        Side::Right => {
+            let [l, r] = amounts;
+            [r, l]
+        }
+    };
+    let scale = i8::try_from(split.scale).unwrap_or(i8::MAX);
+    let residual = Decimal128Type::format_decimal(split.residual, 38, scale);
+    let why = match split.why {
+        Why::Unique => String::new(),
+        Why::Ambiguous => "; ambiguous: other parts fit as well".into(),
+        Why::Contested { .. } => "; another record needs some of these parts too".into(),
+        Why::BudgetExhausted => "; the search ended at nodeBudget or maxCandidates".into(),
+    };
+    Ok(format!(
+        "{} {part} of {whole}; sum of {} parts less the whole: {residual}{why}",
+        plan.column(),
+        split.parts
+    ))
 }
 
 fn value(column: &ArrayRef, row: usize) -> Result<String, Error> {

@@ -4,20 +4,13 @@
 //! outcomes → outputs. It knows files and no network; it is told of progress and of cancellation
 //! through [`Progress`].
 
-#[cfg_attr(
-    not(test),
-    expect(
-        dead_code,
-        unused_imports,
-        reason = "the language chooses one-to-one and greedy so far"
-    )
-)]
 mod assign;
 mod block;
 mod compare;
 mod error;
 mod explain;
 mod expression;
+mod ledger;
 mod normalize;
 mod outcome;
 mod plan;
@@ -27,14 +20,8 @@ mod records;
 mod report;
 mod score;
 mod source;
-#[cfg_attr(
-    not(test),
-    expect(
-        dead_code,
-        reason = "the pass with `sum` that calls it comes with its plan"
-    )
-)]
 mod split;
+mod sum;
 mod unsupported;
 pub mod utils;
 
@@ -44,10 +31,10 @@ pub use outcome::{PassSummary, SideSummary, Summary};
 pub use plan::validate;
 pub use progress::{Phase, Progress, Silent};
 
-use assign::{Cardinality, Method, Rules};
 use crds::matching::{Dataset, DuplicatePolicy, MatchingSpec};
 use datafusion::prelude::SessionContext;
-use outcome::{Fates, Ledger, Pair, Side};
+use ledger::{Ledger, Pair};
+use outcome::{Fates, Side};
 use plan::{PassPlan, Plan};
 use records::Records;
 use report::{Draft, Results};
@@ -57,6 +44,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::available_parallelism;
 use std::time::Instant;
+use sum::SumPlan;
 
 /// What to run, on which files, and where the outputs go.
 #[derive(Clone, Debug)]
@@ -87,6 +75,10 @@ pub struct InputFile {
 ///
 /// # Errors
 /// See [`Error`]. The output folder is then as it was before.
+#[expect(
+    clippy::too_many_lines,
+    reason = "a table of contents of what happens in a run"
+)]
 pub async fn run(request: RunRequest, progress: Arc<dyn Progress>) -> Result<Summary, Error> {
     let started = Instant::now();
     let RunRequest {
@@ -136,14 +128,24 @@ pub async fn run(request: RunRequest, progress: Arc<dyn Progress>) -> Result<Sum
             index,
             progress: &progress,
         };
-        let candidates = step
-            .run(&lefts, &rights, &scorer, &mut ledger, &mut budget)
-            .await?;
+        let mut exhausted = 0;
+        let candidates = match &pass.sum {
+            Some(sum) => {
+                let found = step.add_up(sum, &lefts, &rights, &mut ledger)?;
+                exhausted = found.exhausted;
+                found.nodes
+            }
+            None => {
+                step.run(&lefts, &rights, &scorer, &mut ledger, &mut budget)
+                    .await?
+            }
+        };
         scorers.push(scorer);
         passes.push(PassSummary {
             name: pass.name.clone(),
             pairs: 0,
             candidates,
+            exhausted,
             seconds: before.elapsed().as_secs_f64(),
         });
     }
@@ -306,15 +308,44 @@ impl Step<'_> {
 
         self.progress.phase(Phase::Assign { pass: pass() });
         let (lefts, rights) = (ledger.left_open.len(), ledger.right_open.len());
-        let rules = Rules {
-            method: Method::Greedy,
-            cardinality: Cardinality::OneToOne,
-            accept: self.pass.accept,
-            margin: 0.0,
-        };
-        let assignment = assign::assign(kept.edges, &rules, lefts, rights);
+        let assignment = assign::assign(kept.edges, &self.pass.rules, lefts, rights);
         ledger.book(self.index, &assignment);
         Ok(kept.candidates)
+    }
+
+    /// Adds records up; returns what was found, which is booked.
+    fn add_up(
+        &self,
+        sum: &SumPlan,
+        lefts: &Prepared,
+        rights: &Prepared,
+        ledger: &mut Ledger,
+    ) -> Result<split::Outcome, Error> {
+        let pass = || self.pass.name.clone();
+        self.progress.phase(Phase::Block { pass: pass() });
+        let left = block::Open {
+            batch: &lefts.normalized,
+            open: &ledger.left_open,
+        };
+        let right = block::Open {
+            batch: &rights.normalized,
+            open: &ledger.right_open,
+        };
+        let blocks = block::numbers(self.session, self.pass, left, right)?;
+        self.progress.phase(Phase::Assign { pass: pass() });
+        let told = |done, total| {
+            self.progress.advance(done, total);
+            !self.progress.is_cancelled()
+        };
+        let found = sum.run(
+            &self.pass.path,
+            [lefts, rights],
+            [&ledger.left_open, &ledger.right_open],
+            &blocks,
+            &told,
+        )?;
+        ledger.book_splits(self.index, sum.wholes, found.scale, &found.outcome.groups);
+        Ok(found.outcome)
     }
 }
 
@@ -329,12 +360,20 @@ fn reasons(
         .iter()
         .map(|pair| {
             let edge = pair.chosen.edge;
+            if let (Some(split), Some(sum)) = (&pair.split, &plan.passes[pair.pass].sum) {
+                return explain::reason_of_sum(
+                    sum,
+                    split,
+                    (&lefts.records.batch, edge.left as usize),
+                    (&rights.records.batch, edge.right as usize),
+                );
+            }
             explain::reason(
                 &plan.passes[pair.pass],
                 &scorers[pair.pass].similarities(edge.left, edge.right),
                 (&lefts.records.batch, edge.left as usize),
                 (&rights.records.batch, edge.right as usize),
-                pair.chosen.tied,
+                &pair.chosen,
             )
         })
         .collect()

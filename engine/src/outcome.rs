@@ -1,7 +1,7 @@
 //! Outcomes: what became of every record, and the proof that none was lost.
 
-use crate::assign::{Assignment, Chosen};
 use crate::error::Error;
+use crate::ledger::Pair;
 use crate::records::Records;
 use serde::{Deserialize, Serialize};
 
@@ -73,10 +73,21 @@ pub struct PassSummary {
     pub name: String,
     /// Its pairs in the result, confirmed or for review.
     pub pairs: u64,
-    /// The candidate pairs that it compared.
+    /// The candidate pairs that it compared; the steps of its search where it adds records up.
     pub candidates: u64,
+    /// Records whose search for a sum ended at a budget, so that a person decides.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub exhausted: u64,
     /// How long it took, in seconds.
     pub seconds: f64,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde calls it with a reference"
+)]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// What became of a pair.
@@ -97,106 +108,47 @@ impl Outcome {
             Self::Review => "review",
         }
     }
-}
 
-/// A pair of the result.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Pair {
-    /// The pair and its score.
-    pub chosen: Chosen,
-    /// The pass that made it, by index.
-    pub pass: usize,
-    /// What became of it.
-    pub outcome: Outcome,
-}
-
-/// Which records are taken, over the passes.
-#[derive(Debug)]
-pub struct Ledger {
-    /// Left records in no confirmed pair yet.
-    pub left_open: Vec<bool>,
-    /// Right records in no confirmed pair yet.
-    pub right_open: Vec<bool>,
-    confirmed: Vec<Pair>,
-    review: Vec<Pair>,
-}
-
-impl Ledger {
-    /// Nothing is decided yet.
-    #[must_use]
-    pub fn new(lefts: usize, rights: usize) -> Self {
-        Self {
-            left_open: vec![true; lefts],
-            right_open: vec![true; rights],
-            confirmed: Vec::new(),
-            review: Vec::new(),
-        }
-    }
-
-    /// Books what a pass decided. Confirmed records leave; those for review go on.
-    pub fn book(&mut self, pass: usize, assignment: &Assignment) {
-        for &chosen in &assignment.confirmed {
-            self.left_open[chosen.edge.left as usize] = false;
-            self.right_open[chosen.edge.right as usize] = false;
-            self.confirmed.push(Pair {
-                chosen,
-                pass,
-                outcome: Outcome::Matched,
-            });
-        }
-        let review = |&chosen| Pair {
-            chosen,
-            pass,
-            outcome: Outcome::Review,
-        };
-        self.review.extend(assignment.review.iter().map(review));
-    }
-
-    /// The pairs of the result, by left key: every confirmed one, and of those for review the first
-    /// of each record, in the order of passes, where no later pass confirmed one of its records.
-    #[must_use]
-    pub fn close(self) -> Vec<Pair> {
-        let (mut left, mut right) = (self.left_open, self.right_open);
-        let mut pairs = self.confirmed;
-        for pair in self.review {
-            let (l, r) = (
-                pair.chosen.edge.left as usize,
-                pair.chosen.edge.right as usize,
-            );
-            if left[l] && right[r] {
-                left[l] = false;
-                right[r] = false;
-                pairs.push(pair);
-            }
-        }
-        pairs.sort_by_key(|pair| (pair.chosen.edge.left, pair.chosen.edge.right));
-        pairs
+    /// The outcome of a record that has a pair with each; none where both cannot be.
+    fn beside(self, other: Self) -> Option<Self> {
+        (self == other).then_some(self)
     }
 }
 
-/// The fate of each record of one side: the pair that it is in, if any.
+/// The fate of each record of one side: the group that it is in, if any, and its outcome.
 pub struct Fates {
-    outcomes: Vec<Option<Outcome>>,
+    outcomes: Vec<Option<(u32, Outcome)>>,
 }
 
 impl Fates {
-    /// Reads the records' fates from the pairs.
+    /// Reads the records' fates from the pairs. A record differs when one of its pairs does.
     ///
     /// # Errors
-    /// [`Error::Conservation`] when a record is in two pairs.
+    /// [`Error::Conservation`] when a record is in two groups, or both confirmed and for review.
     pub fn of(pairs: &[Pair], side: Side, records: usize) -> Result<Self, Error> {
-        let mut outcomes = vec![None; records];
+        let mut outcomes: Vec<Option<(u32, Outcome)>> = vec![None; records];
         for pair in pairs {
             let index = match side {
                 Side::Left => pair.chosen.edge.left,
                 Side::Right => pair.chosen.edge.right,
             };
-            if outcomes[index as usize].replace(pair.outcome).is_some() {
-                return Err(Error::Conservation {
-                    side: side.name(),
-                    detail: "a record is in two pairs".into(),
-                });
-            }
+            let broken = |detail: &str| Error::Conservation {
+                side: side.name(),
+                detail: detail.into(),
+            };
+            let fate = &mut outcomes[index as usize];
+            *fate = match *fate {
+                None => Some((pair.group, pair.outcome)),
+                Some((group, _)) if group != pair.group => {
+                    return Err(broken("a record is in two groups"));
+                }
+                Some((group, outcome)) => {
+                    let outcome = outcome
+                        .beside(pair.outcome)
+                        .ok_or_else(|| broken("a record is both confirmed and for review"))?;
+                    Some((group, outcome))
+                }
+            };
         }
         Ok(Self { outcomes })
     }
@@ -216,7 +168,10 @@ impl Fates {
     /// # Errors
     /// [`Error::Conservation`] when the outcomes do not add up to the rows of the file.
     pub fn count(&self, records: &Records, side: Side) -> Result<SideSummary, Error> {
-        let of = |outcome| self.outcomes.iter().filter(|o| **o == outcome).count() as u64;
+        let of = |outcome: Option<Outcome>| {
+            let fates = self.outcomes.iter();
+            fates.filter(|fate| fate.map(|(_, o)| o) == outcome).count() as u64
+        };
         let summary = SideSummary {
             rows: records.rows,
             matched: of(Some(Outcome::Matched)),

@@ -4,9 +4,12 @@
 //! say, and once the files are read, with what is there. After the second time nothing can be
 //! missing, so [`Plan::new`] only copies.
 
+use crate::assign::Rules;
 use crate::expression::{self, Lookup};
+use crate::outcome::Side;
 use crate::source::value::DateFormat;
 use crate::source::{format_of, quoted};
+use crate::sum::{self, SumPlan};
 use crate::unsupported::unsupported;
 use crds::decode::SpecError;
 use crds::matching::{
@@ -36,8 +39,10 @@ pub struct PassPlan {
     pub comparisons: Vec<ComparisonPlan>,
     /// How comparisons become a score.
     pub score: Score,
-    /// From this score a pair is matched.
-    pub accept: f64,
+    /// How pairs that share a record are decided.
+    pub rules: Rules,
+    /// What the pass adds up, where it does.
+    pub sum: Option<SumPlan>,
     /// From this score a pair is kept.
     pub keep: f64,
 }
@@ -137,7 +142,15 @@ impl Plan {
                 blocks,
                 comparisons,
                 score: pass.effective_score(),
-                accept: pass.accept_threshold(),
+                rules: Rules {
+                    method: pass.effective_assign(),
+                    cardinality: pass.effective_cardinality(),
+                    accept: pass.accept_threshold(),
+                    margin: pass.margin.unwrap_or_default(),
+                },
+                sum: (pass.sum.as_ref())
+                    .map(|sum| SumPlan::new(sum, pass.effective_cardinality(), left, right))
+                    .transpose()?,
                 keep: pass.keep_threshold(),
             });
         }
@@ -316,7 +329,7 @@ fn check(
                 && must_hold(pass, comparison)
                 && comparison.nulls.unwrap_or_default() == Nulls::Mismatch
         });
-        if pass.block.is_none() && !blocked {
+        if pass.block.is_none() && !blocked && pass.sum.is_none() {
             add(
                 format!("passes[{index}].block"),
                 "is required here: without it every pair would be compared. Name expressions that \
@@ -347,6 +360,11 @@ fn check(
             }
         }
     }
+    let known = |side, name: &str| match side {
+        Side::Left => left(name),
+        Side::Right => right(name),
+    };
+    sum::check(spec, &known, &mut add);
     if errors.is_empty() {
         Ok(())
     } else {
@@ -372,7 +390,7 @@ fn kind(data_type: &DataType) -> Kind {
     }
 }
 
-fn words(data_type: &DataType) -> String {
+pub(crate) fn words(data_type: &DataType) -> String {
     match data_type {
         DataType::Utf8 => "text".into(),
         DataType::Int64 => "integer".into(),

@@ -1,7 +1,8 @@
 //! Outputs: written beside their place and moved there when all of them are complete.
 
 use crate::error::Error;
-use crate::outcome::{Pair, Side, Summary};
+use crate::ledger::Pair;
+use crate::outcome::{Side, Summary};
 use crate::records::Records;
 use crds::matching::OutputFormat;
 use datafusion::arrow::array::{
@@ -195,10 +196,7 @@ impl Results<'_> {
         let columns = [
             ("left_key", texts(&|pair| left_key(pair).to_owned())),
             ("right_key", texts(&|pair| right_key(pair).to_owned())),
-            (
-                "group_id",
-                texts(&|pair| group_id(&[left_key(pair)], &[right_key(pair)])),
-            ),
+            ("group_id", self.group_ids()),
             ("pass", texts(&|pair| self.passes[pair.pass].to_owned())),
             ("outcome", texts(&|pair| pair.outcome.name().to_owned())),
             (
@@ -210,6 +208,38 @@ impl Results<'_> {
             ("reason", Arc::new(StringArray::from(self.reasons))),
         ];
         batch(columns)
+    }
+
+    /// The name of each pair's group, from the keys of all its members.
+    fn group_ids(&self) -> ArrayRef {
+        let groups = self
+            .pairs
+            .iter()
+            .map(|pair| pair.group + 1)
+            .max()
+            .unwrap_or(0);
+        let mut members: Vec<(Vec<u32>, Vec<u32>)> = vec![Default::default(); groups as usize];
+        for pair in self.pairs {
+            let (lefts, rights) = &mut members[pair.group as usize];
+            lefts.push(pair.chosen.edge.left);
+            rights.push(pair.chosen.edge.right);
+        }
+        let keys = |rows: &mut Vec<u32>, records: &Records| {
+            rows.sort_unstable();
+            rows.dedup();
+            rows.iter()
+                .map(|&row| records.keys[row as usize].clone())
+                .collect::<Vec<_>>()
+        };
+        let names: Vec<String> = members
+            .iter_mut()
+            .map(|(lefts, rights)| group_id(&keys(lefts, self.left), &keys(rights, self.right)))
+            .collect();
+        texts(
+            self.pairs
+                .iter()
+                .map(|pair| names[pair.group as usize].as_str()),
+        )
     }
 
     fn sides(&self) -> [(Side, &str, &Records); 2] {
@@ -306,7 +336,7 @@ fn unmatched(records: &Records, rows: &[u32]) -> Result<RecordBatch, Error> {
 
 /// A name for a group of records that depends on their keys alone: 16 bytes of a hash, in hex.
 #[must_use]
-pub fn group_id(left: &[&str], right: &[&str]) -> String {
+pub fn group_id(left: &[String], right: &[String]) -> String {
     let mut hash = Sha256::new();
     for (side, keys) in [(b'l', left), (b'r', right)] {
         for key in keys {

@@ -1,7 +1,7 @@
 //! Keys of the language that this engine does not carry out yet. They are refused, never ignored.
 
 use crds::decode::SpecError;
-use crds::matching::{Cardinality, Dataset, Format, MatchingSpec, OutputFormat, Score};
+use crds::matching::{Dataset, Format, MatchingSpec, OutputFormat, Score};
 
 /// Every key that is refused, with its path.
 pub fn unsupported(spec: &MatchingSpec) -> Vec<SpecError> {
@@ -33,12 +33,6 @@ pub fn unsupported(spec: &MatchingSpec) -> Vec<SpecError> {
     refuse(pairs.is_some(), "output.pairs".into());
     for (index, pass) in spec.passes.iter().enumerate() {
         let path = format!("passes[{index}]");
-        refuse(
-            pass.effective_cardinality() != Cardinality::OneToOne,
-            format!("{path}.cardinality"),
-        );
-        refuse(pass.sum.is_some(), format!("{path}.sum"));
-        refuse(pass.margin.is_some(), format!("{path}.margin"));
         refuse(
             pass.effective_score() == Score::FellegiSunter,
             format!("{path}.score"),
