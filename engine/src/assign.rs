@@ -9,6 +9,8 @@ pub struct Edge {
     pub right: u32,
     /// 0 to 1.
     pub score: f64,
+    /// What decides between pairs: the match weight in bits under `fellegiSunter`, else the score.
+    pub weight: f64,
 }
 
 /// An [`Edge`] that was chosen.
@@ -36,8 +38,8 @@ pub struct Assignment {
 #[must_use]
 pub fn greedy(mut edges: Vec<Edge>, accept: f64, lefts: usize, rights: usize) -> Assignment {
     edges.sort_unstable_by(|a, b| {
-        b.score
-            .total_cmp(&a.score)
+        b.weight
+            .total_cmp(&a.weight)
             .then(a.left.cmp(&b.left))
             .then(a.right.cmp(&b.right))
     });
@@ -70,7 +72,7 @@ impl Board {
     /// `edges` come best first.
     fn take_best(&mut self, edges: &[Edge]) -> Vec<Chosen> {
         let mut chosen = Vec::new();
-        let same_score = |a: &Edge, b: &Edge| a.score.total_cmp(&b.score).is_eq();
+        let same_score = |a: &Edge, b: &Edge| a.weight.total_cmp(&b.weight).is_eq();
         for group in edges.chunk_by(same_score) {
             let open: Vec<Edge> = group.iter().filter(|e| self.is_free(e)).copied().collect();
             for edge in &open {
@@ -100,7 +102,13 @@ mod tests {
     use super::*;
 
     fn edge(left: u32, right: u32, score: f64) -> Edge {
-        Edge { left, right, score }
+        let weight = score;
+        Edge {
+            left,
+            right,
+            score,
+            weight,
+        }
     }
 
     fn pairs(chosen: &[Chosen]) -> Vec<(u32, u32, bool)> {

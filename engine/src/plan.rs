@@ -5,13 +5,15 @@
 //! missing, so [`Plan::new`] only copies.
 
 use crate::expression::{self, Lookup};
+use crate::score;
+use crate::score::levels::Levels;
 use crate::source::value::DateFormat;
 use crate::source::{format_of, quoted};
 use crate::unsupported::unsupported;
 use crds::decode::SpecError;
 use crds::matching::{
-    ColumnType, Comparison, Dataset, DateWindow, Format, MatchingSpec, Method, Nulls, NumberBound,
-    Pass, Score, TextSimilarity,
+    Cardinality, ColumnType, Comparison, Dataset, DateWindow, Format, MatchingSpec, Method, Nulls,
+    NumberBound, Pass, Score, TextSimilarity,
 };
 use datafusion::arrow::datatypes::{DataType, Schema};
 use datafusion::prelude::SessionContext;
@@ -24,7 +26,7 @@ pub struct Plan {
 }
 
 /// One pass.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct PassPlan {
     /// Its name.
     pub name: String,
@@ -36,6 +38,8 @@ pub struct PassPlan {
     pub comparisons: Vec<ComparisonPlan>,
     /// How comparisons become a score.
     pub score: Score,
+    /// How many records of each side a match joins.
+    pub cardinality: Cardinality,
     /// From this score a pair is matched.
     pub accept: f64,
     /// From this score a pair is kept.
@@ -43,7 +47,7 @@ pub struct PassPlan {
 }
 
 /// One inner list of `block`.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum BlockPlan {
     /// SQL expressions, each evaluated on either side.
     Expressions(Vec<String>),
@@ -68,6 +72,8 @@ pub struct ComparisonPlan {
     pub must_hold: bool,
     /// What a null means.
     pub nulls: Nulls,
+    /// The levels of agreement under `fellegiSunter`.
+    pub levels: Levels,
 }
 
 /// [`Method`] that owns its settings.
@@ -81,6 +87,19 @@ pub enum OwnedMethod {
     Date(DateWindow),
     /// Similar texts.
     Text(TextSimilarity),
+}
+
+impl OwnedMethod {
+    /// The method as the specification writes it.
+    #[must_use]
+    pub fn json(&self) -> serde_json::Value {
+        match self {
+            Self::Exact => serde_json::json!({"exact": {}}),
+            Self::Number(bound) => serde_json::json!({"number": bound}),
+            Self::Date(window) => serde_json::json!({"date": window}),
+            Self::Text(text) => serde_json::json!({"text": text}),
+        }
+    }
 }
 
 impl Plan {
@@ -114,7 +133,8 @@ impl Plan {
                     method: owned(comparison.method()),
                     weight: comparison.effective_weight(),
                     must_hold: must_hold(pass, comparison),
-                    nulls: comparison.nulls.unwrap_or_default(),
+                    nulls: pass.effective_nulls(comparison),
+                    levels: Levels::of(comparison.method(), &comparison.levels),
                 });
             }
             let blocks = match &pass.block {
@@ -137,6 +157,7 @@ impl Plan {
                 blocks,
                 comparisons,
                 score: pass.effective_score(),
+                cardinality: pass.effective_cardinality(),
                 accept: pass.accept_threshold(),
                 keep: pass.keep_threshold(),
             });
@@ -173,6 +194,7 @@ fn must_hold(pass: &Pass, comparison: &Comparison) -> bool {
 pub fn validate(spec: &MatchingSpec) -> Result<(), Vec<SpecError>> {
     let session = expression::session(1);
     let mut errors = unsupported(spec);
+    errors.extend(score::mistakes(spec));
     for (side, dataset) in [("left", &spec.left), ("right", &spec.right)] {
         check_dataset(side, dataset, &mut errors);
     }
@@ -314,7 +336,7 @@ fn check(
         let blocked = pass.compare.iter().any(|comparison| {
             comparison.exact.is_some()
                 && must_hold(pass, comparison)
-                && comparison.nulls.unwrap_or_default() == Nulls::Mismatch
+                && pass.effective_nulls(comparison) == Nulls::Mismatch
         });
         if pass.block.is_none() && !blocked {
             add(

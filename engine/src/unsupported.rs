@@ -2,7 +2,7 @@
 
 use crds::decode::SpecError;
 use crds::matching::{
-    Cardinality, Comparison, Dataset, Format, MatchingSpec, Method, OutputFormat, Score, TextMethod,
+    Cardinality, Comparison, Dataset, Format, MatchingSpec, Method, OutputFormat, TextMethod,
 };
 
 /// Every key that is refused, with its path.
@@ -21,7 +21,6 @@ pub fn unsupported(spec: &MatchingSpec) -> Vec<SpecError> {
     }
     refuse(spec.fx.is_some(), "fx".into());
     refuse(!spec.diff.is_empty(), "diff".into());
-    refuse(spec.model.is_some(), "model".into());
     let limits = spec.limits.as_ref();
     refuse(
         limits.is_some_and(|limits| limits.memory.is_some()),
@@ -41,13 +40,8 @@ pub fn unsupported(spec: &MatchingSpec) -> Vec<SpecError> {
         );
         refuse(pass.sum.is_some(), format!("{path}.sum"));
         refuse(pass.margin.is_some(), format!("{path}.margin"));
-        refuse(
-            pass.effective_score() == Score::FellegiSunter,
-            format!("{path}.score"),
-        );
         for (at, comparison) in pass.compare.iter().enumerate() {
             let path = format!("{path}.compare[{at}]");
-            refuse(!comparison.levels.is_empty(), format!("{path}.levels"));
             refuse(unknown_method(comparison), format!("{path}.text.method"));
         }
     }
