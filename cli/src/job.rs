@@ -36,23 +36,32 @@ impl JobError {
     }
 }
 
-/// Reads and checks a job. Opens no data.
+/// Reads and checks a job, and tells on standard error what of it has no effect. Opens no data.
 ///
 /// # Errors
 /// When the file cannot be read, or with every mistake in it.
 pub fn read(path: &Path) -> Result<MatchingSpec, JobError> {
     let text = fs::read_to_string(path).map_err(JobError::File)?;
     let spec = spec_from_yaml(&text).map_err(JobError::Spec)?;
+    // The engine knows the language alone; in a whole manifest it stands under `spec`.
+    let prefix = if is_manifest(&text) { "spec." } else { "" };
     engine::validate(&spec).map_err(|errors| {
-        // The engine knows the language alone; in a whole manifest it stands under `spec`.
-        let prefix = if is_manifest(&text) { "spec." } else { "" };
         let prefixed = errors.into_iter().map(|error| SpecError {
             path: format!("{prefix}{}", error.path),
             message: error.message,
         });
         JobError::Spec(prefixed.collect())
     })?;
+    for note in engine::notes(&spec) {
+        eprintln!("note: {prefix}{} {}", note.path, note.message);
+    }
     Ok(spec)
+}
+
+/// The file of the job's model, whose `uri` is relative to the job's folder.
+pub fn model(job: &Path, spec: &MatchingSpec) -> Option<PathBuf> {
+    let model = spec.model.as_ref()?;
+    Some(job.parent().unwrap_or(Path::new("")).join(&model.uri))
 }
 
 fn is_manifest(text: &str) -> bool {

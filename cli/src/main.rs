@@ -7,6 +7,7 @@ mod profile;
 mod progress;
 mod run;
 mod table;
+mod train;
 mod validate;
 
 use std::process::ExitCode;
@@ -29,6 +30,7 @@ Examples:
   reconcile run job.yaml --out results --json
   reconcile run job.yaml --left a.csv --right b.csv
                                               a job of a cluster over files of this machine
+  reconcile train job.yaml --out model.json   learn the weights of score: fellegiSunter
 
 A job is the matching language alone (left, right, passes, …) or a whole
 ReconciliationJob as it is applied to Kubernetes.
@@ -39,6 +41,8 @@ Exit codes: 0 done, 1 the run failed, 2 the job is wrong.";
 enum Command {
     /// Run a job and write its outputs
     Run(run::Arguments),
+    /// Learn the weights of a job's fellegiSunter passes without matching, and show them
+    Train(train::Arguments),
     /// Check a job without opening its data, and report every mistake with its path
     Validate(validate::Arguments),
     /// Write test data whose true pairs are known, of any size
@@ -57,6 +61,7 @@ const WRONG: u8 = 2;
 fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Run(arguments) => run::run(&arguments),
+        Command::Train(arguments) => train::run(&arguments),
         Command::Validate(arguments) => validate::run(&arguments),
         Command::Generate(arguments) => generate::run(&arguments),
         Command::Profile(arguments) => profile::run(&arguments),

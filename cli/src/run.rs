@@ -73,12 +73,14 @@ fn request(arguments: &Arguments) -> Result<(RunRequest, PathBuf), JobError> {
             .to_string_lossy();
         PathBuf::from(format!("{stem}-out"))
     });
+    let model = job::model(&arguments.job, &spec);
     Ok((
         RunRequest {
             spec,
             left,
             right,
             out_dir: out_dir.clone(),
+            model,
         },
         out_dir,
     ))

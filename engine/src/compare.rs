@@ -57,12 +57,7 @@ impl Feature {
         let (l, r) = (left.column(plan.left), right.column(plan.right));
         let (kernel, cost) = match &plan.method {
             OwnedMethod::Exact => {
-                let (l, r) = if l.data_type() == r.data_type() {
-                    (l.clone(), r.clone())
-                } else {
-                    let (l, r, scale) = common_scale(l, r, path)?;
-                    (as_decimals(l, scale), as_decimals(r, scale))
-                };
+                let (l, r) = in_one_type(l, r, path)?;
                 let (l, r) = number(&[l], &[r])?;
                 (Kernel::Same(l, r), 0)
             }
@@ -165,6 +160,30 @@ fn method(method: TextMethod) -> (Method, u8) {
     }
 }
 
+/// Both columns in one type, numbers at the larger of both scales, so that equal values are equal.
+///
+/// # Errors
+/// When numbers of both sides do not fit 38 digits at the scale that they share.
+pub fn in_one_type(
+    left: &ArrayRef,
+    right: &ArrayRef,
+    path: &str,
+) -> Result<(ArrayRef, ArrayRef), Error> {
+    if left.data_type() == right.data_type() {
+        return Ok((left.clone(), right.clone()));
+    }
+    let decimals = |digits: Vec<i128>, scale, nulls: Option<&NullBuffer>| -> ArrayRef {
+        let data_type = DataType::Decimal128(38, i8::try_from(scale).unwrap_or(i8::MAX));
+        let values = Decimal128Array::new(digits.into(), nulls.cloned());
+        Arc::new(values.with_data_type(data_type))
+    };
+    let (l, r, scale) = common_scale(left, right, path)?;
+    Ok((
+        decimals(l, scale, left.nulls()),
+        decimals(r, scale, right.nulls()),
+    ))
+}
+
 /// Both columns' digits at the larger of both scales; 0 where null.
 ///
 /// # Errors
@@ -210,11 +229,6 @@ fn scale_of(array: &ArrayRef) -> u8 {
         DataType::Decimal128(_, scale) => u8::try_from(*scale).unwrap_or(0),
         _ => 0,
     }
-}
-
-fn as_decimals(digits: Vec<i128>, scale: u8) -> ArrayRef {
-    let data_type = DataType::Decimal128(38, i8::try_from(scale).unwrap_or(i8::MAX));
-    Arc::new(Decimal128Array::from(digits).with_data_type(data_type))
 }
 
 /// A number comparison's bounds at the scale of the digits that it compares. Whether a bound holds

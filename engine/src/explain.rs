@@ -6,6 +6,8 @@ use crate::error::Error;
 use crate::ledger::Split;
 use crate::outcome::Side;
 use crate::plan::PassPlan;
+use crate::score::Explained;
+use crate::score::fellegi_sunter::Contribution;
 use crate::split::Why;
 use crate::sum::SumPlan;
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
@@ -21,17 +23,24 @@ const LONGEST: usize = 80;
 /// the values stands `=` for a similarity of 1, `~` for one below, `≠` where the comparison does
 /// not hold; `neutral` replaces the figures where a null leaves the comparison out.
 ///
+/// Under `fellegiSunter` the contribution is in bits, and where a value's frequency changes it, its
+/// parts follow in brackets; then come the prior and the sum:
+/// `surname "smith"="smith" 1.00→+6.54 (+7.74, frequency -1.20); prior -12.29; weight -5.75`.
+///
 /// # Errors
 /// When Arrow cannot write a value of the column's type.
 pub fn reason(
     pass: &PassPlan,
-    similarities: &[f64],
+    explained: &Explained,
     (left, l): (&RecordBatch, usize),
     (right, r): (&RecordBatch, usize),
     chosen: &Chosen,
 ) -> Result<String, Error> {
     let mut text = String::new();
-    for (plan, &similarity) in pass.comparisons.iter().zip(similarities) {
+    let failed = |error: std::fmt::Error| Error::Internal(error.to_string());
+    for (index, (plan, &similarity)) in
+        (pass.comparisons.iter().zip(&explained.similarities)).enumerate()
+    {
         if !text.is_empty() {
             text.push_str("; ");
         }
@@ -46,6 +55,9 @@ pub fn reason(
         );
         let written = if similarity.is_nan() {
             write!(text, "{} {a}~{b} neutral", plan.label)
+        } else if let Some((_, contributions)) = &explained.learned {
+            write!(text, "{} {a}{sign}{b} ", plan.label)
+                .and_then(|()| bits(&mut text, similarity, contributions[index]))
         } else {
             let (similarity, weight) = (similarity.max(0.0), plan.weight);
             let contribution = similarity * weight;
@@ -55,7 +67,13 @@ pub fn reason(
                 plan.label
             )
         };
-        written.map_err(|error| Error::Internal(error.to_string()))?;
+        written.map_err(failed)?;
+    }
+    if let Some((prior, contributions)) = &explained.learned {
+        let sum = contributions
+            .iter()
+            .fold(*prior, |sum, part| sum + part.bits());
+        write!(text, "; prior {prior:+.2}; weight {sum:+.2}").map_err(failed)?;
     }
     if chosen.tied {
         text.push_str("; tied");
@@ -102,6 +120,18 @@ pub fn reason_of_sum(
         plan.column(),
         split.parts
     ))
+}
+
+fn bits(text: &mut String, similarity: f64, part: Contribution) -> std::fmt::Result {
+    write!(text, "{:.2}→{:+.2}", similarity.max(0.0), part.bits())?;
+    if part.frequency == 0.0 {
+        return Ok(());
+    }
+    write!(
+        text,
+        " ({:+.2}, frequency {:+.2})",
+        part.level, part.frequency
+    )
 }
 
 fn value(column: &ArrayRef, row: usize) -> Result<String, Error> {

@@ -30,21 +30,28 @@ pub use error::Error;
 pub use outcome::{PassSummary, SideSummary, Summary};
 pub use plan::validate;
 pub use progress::{Phase, Progress, Silent};
+pub use score::model::{ComparisonModel, LevelModel, Model, PassModel, Training};
+pub use score::notes;
 
-use crds::matching::{Dataset, DuplicatePolicy, MatchingSpec};
+use block::Candidates;
+use crds::matching::{Dataset, DuplicatePolicy, MatchingSpec, Score};
 use datafusion::prelude::SessionContext;
 use ledger::{Ledger, Pair};
 use outcome::{Fates, Side};
 use plan::{PassPlan, Plan};
 use records::Records;
 use report::{Draft, Results};
-use score::Scorer;
+use score::fellegi_sunter::FellegiSunter;
+use score::{Features, Scorer, training};
 use sha2::{Digest, Sha256};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::available_parallelism;
 use std::time::Instant;
 use sum::SumPlan;
+
+/// The output that holds what a run learned.
+const MODEL_FILE: &str = "model.json";
 
 /// What to run, on which files, and where the outputs go.
 #[derive(Clone, Debug)]
@@ -57,6 +64,19 @@ pub struct RunRequest {
     pub right: InputFile,
     /// The folder for the outputs. It is made when it is not there.
     pub out_dir: PathBuf,
+    /// The file of the specification's `model`, where it has one.
+    pub model: Option<PathBuf>,
+}
+
+/// What to train, on which files.
+#[derive(Clone, Debug)]
+pub struct TrainRequest {
+    /// The rules.
+    pub spec: MatchingSpec,
+    /// The left side's file.
+    pub left: InputFile,
+    /// The right side's file.
+    pub right: InputFile,
 }
 
 /// A file of records.
@@ -71,7 +91,8 @@ pub struct InputFile {
 
 /// Runs a reconciliation on the current tokio runtime, whose threads it keeps busy, and writes
 /// `summary.json`, `pairs.parquet`, `unmatched_left.parquet`, `unmatched_right.parquet`,
-/// `rejected.parquet`, `duplicates.parquet` and, if asked for, `pairs.csv` into the output folder.
+/// `rejected.parquet`, `duplicates.parquet` and, if asked for, `pairs.csv` into the output folder;
+/// and `model.json` where a pass with `score: fellegiSunter` was trained.
 ///
 /// # Errors
 /// See [`Error`]. The output folder is then as it was before.
@@ -86,61 +107,43 @@ pub async fn run(request: RunRequest, progress: Arc<dyn Progress>) -> Result<Sum
         left,
         right,
         out_dir,
+        model,
     } = request;
     validate(&spec).map_err(Error::Spec)?;
+    let model = given_model(&spec, model.as_deref())?;
     let spec = Arc::new(spec);
-
-    progress.phase(Phase::Read);
-    let (left_policy, right_policy) = spec.duplicate_policies();
-    let lefts = read(&spec, &spec.left, &left, left_policy, Side::Left, &progress).await?;
-    let rights = read(
-        &spec,
-        &spec.right,
-        &right,
-        right_policy,
-        Side::Right,
-        &progress,
-    )
-    .await?;
-    check_rejected(&spec, [(&left, &lefts.records), (&right, &rights.records)])?;
-
-    let threads = available_parallelism().map_or(1, usize::from);
-    let session = expression::session(threads);
-    let plan = Plan::new(
-        &spec,
-        &lefts.normalized.schema(),
-        &rights.normalized.schema(),
-        &session,
-    )
-    .map_err(Error::Spec)?;
+    let (lefts, rights) = read_both(&spec, &left, &right, &progress).await?;
+    let (session, plan) = plan(&spec, &lefts, &rights)?;
+    if let Some(model) = &model {
+        model.check(&plan.passes)?;
+    }
 
     let mut ledger = Ledger::new(lefts.records.keys.len(), rights.records.keys.len());
     let mut passes = Vec::new();
     let mut scorers = Vec::new();
+    let mut trained = Vec::new();
     let mut budget = spec.effective_limits().max_pairs;
     for (index, pass) in plan.passes.iter().enumerate() {
         let before = Instant::now();
-        let scorer = Arc::new(Scorer::new(pass, &lefts.normalized, &rights.normalized)?);
         let step = Step {
             spec: &spec,
             session: &session,
             pass,
             index,
             progress: &progress,
+            given: model.as_ref().and_then(|model| model.pass(&pass.name)),
         };
-        let mut exhausted = 0;
-        let candidates = match &pass.sum {
-            Some(sum) => {
-                let found = step.add_up(sum, &lefts, &rights, &mut ledger)?;
-                exhausted = found.exhausted;
-                found.nodes
-            }
-            None => {
-                step.run(&lefts, &rights, &scorer, &mut ledger, &mut budget)
-                    .await?
-            }
+        let (candidates, exhausted) = if let Some(sum) = &pass.sum {
+            let found = step.add_up(sum, &lefts, &rights, &mut ledger)?;
+            scorers.push(None);
+            (found.nodes, found.exhausted)
+        } else {
+            let (candidates, scorer, new_model) =
+                step.run(&lefts, &rights, &mut ledger, &mut budget).await?;
+            scorers.push(Some(scorer));
+            trained.extend(new_model);
+            (candidates, 0)
         };
-        scorers.push(scorer);
         passes.push(PassSummary {
             name: pass.name.clone(),
             pairs: 0,
@@ -173,6 +176,9 @@ pub async fn run(request: RunRequest, progress: Arc<dyn Progress>) -> Result<Sum
         files: (&left.name, &right.name),
     };
     results.write(&draft, &spec.formats())?;
+    if !trained.is_empty() {
+        draft.text(MODEL_FILE, &Model::new(trained).text()?)?;
+    }
     if progress.is_cancelled() {
         return Err(Error::Cancelled);
     }
@@ -192,6 +198,98 @@ pub async fn run(request: RunRequest, progress: Arc<dyn Progress>) -> Result<Sum
         "run complete"
     );
     Ok(summary)
+}
+
+/// Trains every pass with `score: fellegiSunter` on all records of both files, without matching.
+///
+/// # Errors
+/// See [`Error`]; a specification without such a pass is wrong.
+pub async fn train(request: TrainRequest, progress: Arc<dyn Progress>) -> Result<Model, Error> {
+    let TrainRequest { spec, left, right } = request;
+    validate(&spec).map_err(Error::Spec)?;
+    if !spec
+        .passes
+        .iter()
+        .any(|pass| pass.effective_score() == Score::FellegiSunter)
+    {
+        let message = "no pass has score: fellegiSunter, so there is nothing to train";
+        return Err(Error::spec("passes", message));
+    }
+    let spec = Arc::new(spec);
+    let (lefts, rights) = read_both(&spec, &left, &right, &progress).await?;
+    let (session, plan) = plan(&spec, &lefts, &rights)?;
+    let ledger = Ledger::new(lefts.records.keys.len(), rights.records.keys.len());
+    let mut budget = spec.effective_limits().max_pairs;
+    let mut trained = Vec::new();
+    for (index, pass) in plan.passes.iter().enumerate() {
+        if pass.score != Score::FellegiSunter {
+            continue;
+        }
+        let step = Step {
+            spec: &spec,
+            session: &session,
+            pass,
+            index,
+            progress: &progress,
+            given: None,
+        };
+        let candidates = step
+            .candidates(&lefts, &rights, &ledger, &mut budget)
+            .await?;
+        let features = Arc::new(Features::new(pass, &lefts.normalized, &rights.normalized)?);
+        trained.push(
+            step.train(&lefts, &rights, &features, &ledger, candidates.at_most)
+                .await?,
+        );
+    }
+
+    Ok(Model::new(trained))
+}
+
+/// The model that a run was given, read.
+fn given_model(spec: &MatchingSpec, file: Option<&Path>) -> Result<Option<Model>, Error> {
+    match (&spec.model, file) {
+        (None, _) => Ok(None),
+        (Some(_), Some(file)) => Model::read(file).map(Some),
+        (Some(_), None) => Err(Error::spec(
+            "model",
+            "is for the CLI: a platform reads no local files; leave it out to train with the run",
+        )),
+    }
+}
+
+/// Reads both sides.
+async fn read_both(
+    spec: &Arc<MatchingSpec>,
+    left: &InputFile,
+    right: &InputFile,
+    progress: &Arc<dyn Progress>,
+) -> Result<(Prepared, Prepared), Error> {
+    progress.phase(Phase::Read);
+    let (left_policy, right_policy) = spec.duplicate_policies();
+    let lefts = read(spec, &spec.left, left, left_policy, Side::Left, progress).await?;
+    let rights = read(
+        spec,
+        &spec.right,
+        right,
+        right_policy,
+        Side::Right,
+        progress,
+    )
+    .await?;
+    check_rejected(spec, [(left, &lefts.records), (right, &rights.records)])?;
+    Ok((lefts, rights))
+}
+
+fn plan(
+    spec: &MatchingSpec,
+    lefts: &Prepared,
+    rights: &Prepared,
+) -> Result<(SessionContext, Plan), Error> {
+    let session = expression::session(available_parallelism().map_or(1, usize::from));
+    let (left, right) = (lefts.normalized.schema(), rights.normalized.schema());
+    let plan = Plan::new(spec, &left, &right, &session).map_err(Error::Spec)?;
+    Ok((session, plan))
 }
 
 /// `sha256:` and the hash of everything that the specification says.
@@ -270,30 +368,40 @@ struct Step<'a> {
     pass: &'a PassPlan,
     index: usize,
     progress: &'a Arc<dyn Progress>,
+    /// The pass's part of a model that the run was given.
+    given: Option<&'a PassModel>,
 }
 
 impl Step<'_> {
-    /// Blocks, compares and assigns; returns how many candidate pairs were compared.
+    /// Blocks, compares and assigns; returns how many candidate pairs were compared, the scorer,
+    /// and the model where one was trained.
     async fn run(
         &self,
         lefts: &Prepared,
         rights: &Prepared,
-        scorer: &Arc<Scorer>,
         ledger: &mut Ledger,
         budget: &mut u64,
-    ) -> Result<u64, Error> {
+    ) -> Result<(u64, Arc<Scorer>, Option<PassModel>), Error> {
         let pass = || self.pass.name.clone();
-        self.progress.phase(Phase::Block { pass: pass() });
-        let left = block::Open {
-            batch: &lefts.normalized,
-            open: &ledger.left_open,
+        let candidates = self.candidates(lefts, rights, ledger, budget).await?;
+        let features = Features::new(self.pass, &lefts.normalized, &rights.normalized)?;
+        let features = Arc::new(features);
+        let mut trained = None;
+        let scorer = if self.pass.score == Score::FellegiSunter {
+            let model = match self.given {
+                Some(model) => model,
+                None => trained.insert(
+                    self.train(lefts, rights, &features, ledger, candidates.at_most)
+                        .await?,
+                ),
+            };
+            let (left, right) = (&lefts.normalized, &rights.normalized);
+            let weights = FellegiSunter::new(self.pass, model, left, right)?;
+            Scorer::learned(self.pass, features, weights)
+        } else {
+            Scorer::new(self.pass, features)
         };
-        let right = block::Open {
-            batch: &rights.normalized,
-            open: &ledger.right_open,
-        };
-        let candidates = block::candidates(self.session, self.pass, left, right, *budget).await?;
-        *budget = budget.saturating_sub(candidates.at_most);
+        let scorer = Arc::new(scorer);
 
         self.progress.phase(Phase::Compare { pass: pass() });
         let max_edges = self.spec.effective_limits().max_edges;
@@ -310,7 +418,61 @@ impl Step<'_> {
         let (lefts, rights) = (ledger.left_open.len(), ledger.right_open.len());
         let assignment = assign::assign(kept.edges, &self.pass.rules, lefts, rights);
         ledger.book(self.index, &assignment);
-        Ok(kept.candidates)
+        Ok((kept.candidates, scorer, trained))
+    }
+
+    async fn candidates(
+        &self,
+        lefts: &Prepared,
+        rights: &Prepared,
+        ledger: &Ledger,
+        budget: &mut u64,
+    ) -> Result<Candidates, Error> {
+        let pass = self.pass.name.clone();
+        self.progress.phase(Phase::Block { pass });
+        let left = block::Open {
+            batch: &lefts.normalized,
+            open: &ledger.left_open,
+        };
+        let right = block::Open {
+            batch: &rights.normalized,
+            open: &ledger.right_open,
+        };
+        let candidates = block::candidates(self.session, self.pass, left, right, *budget).await?;
+        *budget = budget.saturating_sub(candidates.at_most);
+        Ok(candidates)
+    }
+
+    async fn train(
+        &self,
+        lefts: &Prepared,
+        rights: &Prepared,
+        features: &Arc<Features>,
+        ledger: &Ledger,
+        candidates: u64,
+    ) -> Result<PassModel, Error> {
+        let pass = self.pass.name.clone();
+        self.progress.phase(Phase::Train { pass });
+        let left = training::Side {
+            batch: &lefts.normalized,
+            open: &ledger.left_open,
+            keys: &lefts.records.keys,
+        };
+        let right = training::Side {
+            batch: &rights.normalized,
+            open: &ledger.right_open,
+            keys: &rights.records.keys,
+        };
+        let (session, progress) = (self.session, self.progress);
+        training::learn(
+            session,
+            self.pass,
+            features,
+            (left, right),
+            candidates,
+            progress,
+        )
+        .await
     }
 
     /// Adds records up; returns what was found, which is booked.
@@ -351,7 +513,7 @@ impl Step<'_> {
 
 fn reasons(
     plan: &Plan,
-    scorers: &[Arc<Scorer>],
+    scorers: &[Option<Arc<Scorer>>],
     pairs: &[Pair],
     lefts: &Prepared,
     rights: &Prepared,
@@ -360,21 +522,19 @@ fn reasons(
         .iter()
         .map(|pair| {
             let edge = pair.chosen.edge;
-            if let (Some(split), Some(sum)) = (&pair.split, &plan.passes[pair.pass].sum) {
-                return explain::reason_of_sum(
-                    sum,
-                    split,
-                    (&lefts.records.batch, edge.left as usize),
-                    (&rights.records.batch, edge.right as usize),
-                );
+            let pass = &plan.passes[pair.pass];
+            let left = (&lefts.records.batch, edge.left as usize);
+            let right = (&rights.records.batch, edge.right as usize);
+            match (&pair.split, &pass.sum, &scorers[pair.pass]) {
+                (Some(split), Some(sum), _) => explain::reason_of_sum(sum, split, left, right),
+                (_, _, Some(scorer)) => {
+                    let explained = scorer.explain(edge.left, edge.right);
+                    explain::reason(pass, &explained, left, right, &pair.chosen)
+                }
+                _ => Err(Error::Internal(
+                    "a pair without a pass that compares".into(),
+                )),
             }
-            explain::reason(
-                &plan.passes[pair.pass],
-                &scorers[pair.pass].similarities(edge.left, edge.right),
-                (&lefts.records.batch, edge.left as usize),
-                (&rights.records.batch, edge.right as usize),
-                &pair.chosen,
-            )
         })
         .collect()
 }

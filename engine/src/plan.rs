@@ -7,6 +7,8 @@
 use crate::assign::Rules;
 use crate::expression::{self, Lookup};
 use crate::outcome::Side;
+use crate::score;
+use crate::score::levels::Levels;
 use crate::source::value::DateFormat;
 use crate::source::{format_of, quoted};
 use crate::sum::{self, SumPlan};
@@ -27,7 +29,7 @@ pub struct Plan {
 }
 
 /// One pass.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct PassPlan {
     /// Its name.
     pub name: String,
@@ -48,7 +50,7 @@ pub struct PassPlan {
 }
 
 /// One inner list of `block`.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum BlockPlan {
     /// SQL expressions, each evaluated on either side.
     Expressions(Vec<String>),
@@ -73,6 +75,8 @@ pub struct ComparisonPlan {
     pub must_hold: bool,
     /// What a null means.
     pub nulls: Nulls,
+    /// The levels of agreement under `fellegiSunter`.
+    pub levels: Levels,
 }
 
 /// [`Method`] that owns its settings.
@@ -86,6 +90,19 @@ pub enum OwnedMethod {
     Date(DateWindow),
     /// Similar texts.
     Text(TextSimilarity),
+}
+
+impl OwnedMethod {
+    /// The method as the specification writes it.
+    #[must_use]
+    pub fn json(&self) -> serde_json::Value {
+        match self {
+            Self::Exact => serde_json::json!({"exact": {}}),
+            Self::Number(bound) => serde_json::json!({"number": bound}),
+            Self::Date(window) => serde_json::json!({"date": window}),
+            Self::Text(text) => serde_json::json!({"text": text}),
+        }
+    }
 }
 
 impl Plan {
@@ -119,7 +136,8 @@ impl Plan {
                     method: owned(comparison.method()),
                     weight: comparison.effective_weight(),
                     must_hold: must_hold(pass, comparison),
-                    nulls: comparison.nulls.unwrap_or_default(),
+                    nulls: pass.effective_nulls(comparison),
+                    levels: Levels::of(comparison.method(), &comparison.levels),
                 });
             }
             let blocks = match &pass.block {
@@ -186,6 +204,7 @@ fn must_hold(pass: &Pass, comparison: &Comparison) -> bool {
 pub fn validate(spec: &MatchingSpec) -> Result<(), Vec<SpecError>> {
     let session = expression::session(1);
     let mut errors = unsupported(spec);
+    errors.extend(score::mistakes(spec));
     for (side, dataset) in [("left", &spec.left), ("right", &spec.right)] {
         check_dataset(side, dataset, &mut errors);
     }
@@ -327,7 +346,7 @@ fn check(
         let blocked = pass.compare.iter().any(|comparison| {
             comparison.exact.is_some()
                 && must_hold(pass, comparison)
-                && comparison.nulls.unwrap_or_default() == Nulls::Mismatch
+                && pass.effective_nulls(comparison) == Nulls::Mismatch
         });
         if pass.block.is_none() && !blocked && pass.sum.is_none() {
             add(

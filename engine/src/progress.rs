@@ -25,6 +25,11 @@ pub enum Phase {
         /// The pass's name.
         pass: String,
     },
+    /// Learning the weights of a pass from its pairs.
+    Train {
+        /// The pass's name.
+        pass: String,
+    },
     /// Scoring the candidate pairs of a pass.
     Compare {
         /// The pass's name.
@@ -44,6 +49,7 @@ impl fmt::Display for Phase {
         match self {
             Self::Read => f.write_str("reading"),
             Self::Block { pass } => write!(f, "{pass}: finding candidates"),
+            Self::Train { pass } => write!(f, "{pass}: learning weights"),
             Self::Compare { pass } => write!(f, "{pass}: comparing"),
             Self::Assign { pass } => write!(f, "{pass}: assigning"),
             Self::Write => f.write_str("writing"),

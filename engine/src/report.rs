@@ -108,6 +108,15 @@ impl Draft {
         writer.flush().map_err(Error::io(&path))
     }
 
+    /// Writes a text under `name`.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn text(&self, name: &str, text: &str) -> Result<(), Error> {
+        let path = self.files().join(name);
+        fs::write(&path, text).map_err(Error::io(&path))
+    }
+
     /// Moves everything into place, the summary last. A folder that is not there yet appears whole.
     ///
     /// # Errors
@@ -124,7 +133,7 @@ impl Draft {
         }
         // An earlier run's summary must not stand beside this run's files, nor its files beside
         // this run's summary.
-        for name in [SUMMARY, "pairs.csv"] {
+        for name in [SUMMARY, "pairs.csv", "model.json"] {
             let old = target.join(name);
             if old.exists() {
                 fs::remove_file(&old).map_err(Error::io(old))?;

@@ -78,7 +78,7 @@ impl SumPlan {
     ///
     /// # Errors
     /// When amounts do not fit a common scale; [`Error::Cancelled`].
-    pub fn run(
+    pub(crate) fn run(
         &self,
         path: &str,
         [left, right]: [&Prepared; 2],

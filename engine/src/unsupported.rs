@@ -1,7 +1,7 @@
 //! Keys of the language that this engine does not carry out yet. They are refused, never ignored.
 
 use crds::decode::SpecError;
-use crds::matching::{Dataset, Format, MatchingSpec, OutputFormat, Score};
+use crds::matching::{Dataset, Format, MatchingSpec, OutputFormat};
 
 /// Every key that is refused, with its path.
 pub fn unsupported(spec: &MatchingSpec) -> Vec<SpecError> {
@@ -19,7 +19,6 @@ pub fn unsupported(spec: &MatchingSpec) -> Vec<SpecError> {
     }
     refuse(spec.fx.is_some(), "fx".into());
     refuse(!spec.diff.is_empty(), "diff".into());
-    refuse(spec.model.is_some(), "model".into());
     let limits = spec.limits.as_ref();
     refuse(
         limits.is_some_and(|limits| limits.memory.is_some()),
@@ -31,17 +30,6 @@ pub fn unsupported(spec: &MatchingSpec) -> Vec<SpecError> {
     }
     let pairs = spec.output.as_ref().and_then(|output| output.pairs);
     refuse(pairs.is_some(), "output.pairs".into());
-    for (index, pass) in spec.passes.iter().enumerate() {
-        let path = format!("passes[{index}]");
-        refuse(
-            pass.effective_score() == Score::FellegiSunter,
-            format!("{path}.score"),
-        );
-        for (at, comparison) in pass.compare.iter().enumerate() {
-            let path = format!("{path}.compare[{at}]");
-            refuse(!comparison.levels.is_empty(), format!("{path}.levels"));
-        }
-    }
     errors
 }
 

@@ -29,8 +29,9 @@ fn rows() -> impl Strategy<Value = Vec<String>> {
 fn specs() -> impl Strategy<Value = String> {
     let policy = prop::sample::select(vec!["report", "first", "reject"]);
     let nulls = prop::sample::select(vec!["mismatch", "neutral", "match"]);
-    (policy.clone(), policy, nulls, 0_u8..=10, 0_u8..=10, any::<bool>()).prop_map(
-        |(left, right, nulls, accept, review, exact_first)| {
+    let score = prop::sample::select(vec!["weighted", "fellegiSunter"]);
+    (policy.clone(), policy, nulls, 0_u8..=10, 0_u8..=10, any::<bool>(), score).prop_map(
+        |(left, right, nulls, accept, review, exact_first, score)| {
             let (accept, review) = (f64::from(accept.max(review)) / 10.0, f64::from(review.min(accept)) / 10.0);
             let dataset = |side| format!(
                 "{side}: {{source: {{uri: {side}.csv}}, key: [id], \
@@ -39,7 +40,7 @@ fn specs() -> impl Strategy<Value = String> {
             let exact = "  - {name: exact, assign: greedy, compare: [{column: ref, exact: {}}, \
                          {column: amount, exact: {}}]}\n";
             let fuzzy = format!(
-                "  - name: fuzzy\n    block: [[ref], [\"substr(memo, 1, 1)\"]]\n    score: weighted\n    \
+                "  - name: fuzzy\n    block: [[ref], [\"substr(memo, 1, 1)\"]]\n    score: {score}\n    \
                  assign: greedy\n    accept: {accept}\n    review: {review}\n    compare:\n      \
                  - {{column: amount, number: {{abs: \"1\"}}, nulls: {nulls}, weight: 2}}\n      \
                  - {{column: memo, text: {{method: levenshtein, atLeast: 0.3}}}}\n"

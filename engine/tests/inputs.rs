@@ -164,6 +164,7 @@ fn a_second_run_replaces_the_outputs_of_the_first() {
             left: file(),
             right: file(),
             out_dir: out.clone(),
+            model: None,
         };
         let summary = runtime
             .block_on(engine::run(request, Arc::new(Silent)))

@@ -49,11 +49,13 @@ pub struct Comparison {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     #[schemars(with = "Option<bool>")]
     pub required: bool,
-    /// What a null on either side means; `mismatch` when absent.
+    /// What a null on either side means; when absent `mismatch`, and under `fellegiSunter` `neutral`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nulls: Option<Nulls>,
     /// For `score: fellegiSunter`: the similarities from which each level of agreement begins, from
-    /// the highest to the lowest, each over 0 and at most 1. When absent they follow from the bound.
+    /// the highest to the lowest, each over 0 and at most 1. When absent: for number and date 1, 0.75
+    /// and 0.5 (equal, within half the bound, within it); for text 1, two equal steps down to
+    /// `atLeast`, rounded down to hundredths, and `atLeast`; for exact and soundex 1.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8), inner(range(min = 0.0, max = 1.0)))]
     pub levels: Vec<f64>,
@@ -325,10 +327,11 @@ pub enum TextMethod {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Nulls {
-    /// The comparison does not hold; similarity 0. The default.
+    /// The comparison does not hold; similarity 0. The default but under `fellegiSunter`.
     #[default]
     Mismatch,
-    /// The comparison is left out of the average, and does not fail `all` or `required`.
+    /// The comparison is left out of the average and of the match weight, and does not fail `all` or
+    /// `required`. The default under `fellegiSunter`.
     Neutral,
     /// The comparison holds; similarity 1.
     Match,

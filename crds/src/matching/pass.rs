@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::comparison::{Bound, Comparison};
+use super::comparison::{Bound, Comparison, Nulls};
 
 /// One round of matching.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -98,6 +98,16 @@ impl Pass {
     #[must_use]
     pub fn effective_assign(&self) -> Assign {
         self.assign.unwrap_or_default()
+    }
+
+    /// What a null means in one of the pass's comparisons, with the default of its score filled in.
+    #[must_use]
+    pub fn effective_nulls(&self, comparison: &Comparison) -> Nulls {
+        let default = match self.effective_score() {
+            Score::FellegiSunter => Nulls::Neutral,
+            Score::All | Score::Weighted => Nulls::Mismatch,
+        };
+        comparison.nulls.unwrap_or(default)
     }
 
     /// At or above this score a pair is matched; 1 under `all`.

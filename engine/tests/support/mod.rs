@@ -36,11 +36,14 @@ pub fn run_with(
         path: path.into(),
         name: path.file_name().unwrap().to_string_lossy().into_owned(),
     };
+    let folder = left.parent().unwrap_or(Path::new(""));
+    let model = spec.model.as_ref().map(|model| folder.join(&model.uri));
     let request = RunRequest {
         spec,
         left: file(left),
         right: file(right),
         out_dir: out.path().join("out"),
+        model,
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)

@@ -110,6 +110,7 @@ pub(super) async fn run(
         left,
         right,
         out_dir: out_dir.clone(),
+        model: None,
     };
     let summary = compute(engine, request, Arc::clone(watch), Arc::clone(&scratch)).await?;
     let summary = serde_json::to_value(&summary)

@@ -27,6 +27,12 @@ pub async fn check(db: &PgPool, project: Uuid, raw: Value) -> Result<Checked, Ap
     for side in ["left", "right"] {
         check_dataset(db, project, side, &raw[side], &mut errors).await?;
     }
+    if !raw["model"].is_null() {
+        errors.push(SpecError {
+            path: "model".into(),
+            message: "is for the CLI; leave it out, and the run trains its own".into(),
+        });
+    }
     if raw.to_string().contains("\\u0000") {
         errors.push(SpecError {
             path: String::new(),

@@ -1,0 +1,133 @@
+//! `reconcile train`.
+
+use std::fmt::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Args;
+use engine::{Error, Model, PassModel, TrainRequest};
+
+use crate::FAILED;
+use crate::job::{self, JobError};
+use crate::progress::Bar;
+
+/// What to train and where to put it.
+#[derive(Args)]
+pub struct Arguments {
+    /// The job's YAML; a uri in it is relative to its folder
+    job: PathBuf,
+    /// The file for the model, as `model: {uri}` names it
+    #[arg(long, value_name = "FILE", default_value = "model.json")]
+    out: PathBuf,
+    /// Read the left side from this file instead of the job's source
+    #[arg(long, value_name = "FILE")]
+    left: Option<PathBuf>,
+    /// Read the right side from this file instead of the job's source
+    #[arg(long, value_name = "FILE")]
+    right: Option<PathBuf>,
+}
+
+/// Trains the job's passes on all of their records.
+pub fn run(arguments: &Arguments) -> ExitCode {
+    let request = match request(arguments) {
+        Ok(request) => request,
+        Err(error) => return error.report(&arguments.job),
+    };
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return ExitCode::from(FAILED);
+        }
+    };
+    let bar = Arc::new(Bar::new());
+    let result = runtime.block_on(engine::train(request, bar.clone()));
+    bar.finish();
+    let written = result.and_then(|model| {
+        let text = model.text()?;
+        std::fs::write(&arguments.out, text).map_err(|source| Error::Io {
+            path: arguments.out.clone(),
+            source,
+        })?;
+        Ok(model)
+    });
+    match written {
+        Ok(model) => {
+            print!("{}", table(&model));
+            println!("model in {}", arguments.out.display());
+            ExitCode::SUCCESS
+        }
+        Err(Error::Spec(errors)) => JobError::Spec(errors).report(&arguments.job),
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::from(FAILED)
+        }
+    }
+}
+
+fn request(arguments: &Arguments) -> Result<TrainRequest, JobError> {
+    let spec = job::read(&arguments.job)?;
+    let input = |side, dataset, given| job::input(&arguments.job, side, dataset, given);
+    let left = input("left", &spec.left, arguments.left.as_ref())?;
+    let right = input("right", &spec.right, arguments.right.as_ref())?;
+    Ok(TrainRequest { spec, left, right })
+}
+
+/// m, u and the weight of each level, from the highest to the lowest.
+fn table(model: &Model) -> String {
+    let mut text = String::new();
+    for pass in &model.passes {
+        let _ = pass_table(&mut text, pass);
+    }
+    text
+}
+
+fn pass_table(text: &mut String, pass: &PassModel) -> std::fmt::Result {
+    let training = &pass.training;
+    let odds = (pass.prior / (1.0 - pass.prior)).log2();
+    writeln!(
+        text,
+        "{}: prior {:.3e} (weight {odds:+.2}), from {} candidates and {} random pairs of \
+         {} × {} records, {} in {} steps",
+        pass.name,
+        pass.prior,
+        training.candidates,
+        training.random_pairs,
+        training.left_records,
+        training.right_records,
+        if training.converged {
+            "converged"
+        } else {
+            "not converged"
+        },
+        training.iterations,
+    )?;
+    let longest = pass
+        .comparisons
+        .iter()
+        .map(|c| c.columns.chars().count())
+        .max();
+    let width = longest.unwrap_or_default().max("columns".len());
+    writeln!(
+        text,
+        "  {:<width$} {:>10} {:>12} {:>12} {:>8}",
+        "columns", "similarity", "m", "u", "weight"
+    )?;
+    for comparison in &pass.comparisons {
+        for (index, level) in comparison.levels.iter().enumerate().rev() {
+            let from = if index == 0 {
+                "below".to_owned()
+            } else {
+                format!("≥ {}", level.from)
+            };
+            writeln!(
+                text,
+                "  {:<width$} {from:>10} {:>12.6} {:>12.3e} {:>+8.2}",
+                comparison.columns, level.m, level.u, level.weight
+            )?;
+        }
+    }
+    text.push('\n');
+    Ok(())
+}

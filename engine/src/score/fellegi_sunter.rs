@@ -1,0 +1,215 @@
+//! Match weights: what agreement and disagreement on each comparison say, in bits.
+//!
+//! A pair's match weight is log₂(λ / (1 − λ)) plus, for each comparison, log₂(m/u) of its level; its
+//! score is the probability 2^w / (1 + 2^w). Where both values are equal, u is the chance that
+//! strangers agree on this very value, see [`super::frequency`]. A comparison with a missing value
+//! adds nothing.
+//!
+//! A higher level never weighs less than a lower one: where the estimates say so, for want of data,
+//! the levels are pooled until they do not (pool adjacent violators; Ayer et al. 1955).
+
+use super::frequency::Frequencies;
+use super::levels::{Levels, MISSING};
+use super::model::PassModel;
+use super::rounded;
+use crate::compare::in_one_type;
+use crate::error::Error;
+use crate::plan::PassPlan;
+use datafusion::arrow::array::RecordBatch;
+
+/// Beyond this many bits for or against, the probability is as good as 1 or 0.
+const CERTAIN: f64 = 50.0;
+/// Half a step of a rounded score is less than this.
+const ROUNDING: f64 = 1e-12;
+
+/// The weights of one pass over the records at hand.
+pub struct FellegiSunter {
+    prior: f64,
+    comparisons: Vec<Weights>,
+}
+
+struct Weights {
+    levels: Levels,
+    bits: Vec<f64>,
+    /// log₂ of the highest level's m.
+    top: f64,
+    frequencies: Frequencies,
+}
+
+/// What one comparison adds to a pair's match weight, in bits.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Contribution {
+    /// What its level adds, on average over values.
+    pub level: f64,
+    /// What the frequency of the value at hand adds to that; 0 where the values differ.
+    pub frequency: f64,
+}
+
+impl Contribution {
+    const NONE: Self = Self {
+        level: 0.0,
+        frequency: 0.0,
+    };
+
+    /// Both together.
+    #[must_use]
+    pub fn bits(self) -> f64 {
+        self.level + self.frequency
+    }
+}
+
+impl FellegiSunter {
+    /// Takes the weights from a model that fits the pass, for the records of both sides.
+    ///
+    /// # Errors
+    /// When the values of a comparison cannot be brought to a common scale.
+    pub fn new(
+        pass: &PassPlan,
+        model: &PassModel,
+        left: &RecordBatch,
+        right: &RecordBatch,
+    ) -> Result<Self, Error> {
+        let mut comparisons = Vec::new();
+        for (index, (plan, learned)) in pass.comparisons.iter().zip(&model.comparisons).enumerate()
+        {
+            let path = format!("{}.compare[{index}]", pass.path);
+            let (l, r) = (left.column(plan.left), right.column(plan.right));
+            let (l, r) = in_one_type(l, r, &path)?;
+            let (m, u) = (learned.m(), learned.u());
+            comparisons.push(Weights {
+                levels: plan.levels.clone(),
+                bits: monotone_bits(&m, &u),
+                top: m.last().copied().unwrap_or(1.0).log2(),
+                frequencies: Frequencies::of(&l, &r)?,
+            });
+        }
+        let prior = model.prior_between(left.num_rows(), right.num_rows());
+        Ok(Self {
+            prior: (prior / (1.0 - prior)).log2(),
+            comparisons,
+        })
+    }
+
+    /// The prior match weight, in bits.
+    #[must_use]
+    pub fn prior(&self) -> f64 {
+        self.prior
+    }
+
+    /// What a comparison adds for two records of this similarity.
+    #[must_use]
+    pub fn contribution(
+        &self,
+        comparison: usize,
+        similarity: f64,
+        left: u32,
+        right: u32,
+    ) -> Contribution {
+        let weights = &self.comparisons[comparison];
+        let level = weights.levels.level(similarity);
+        if level == MISSING {
+            return Contribution::NONE;
+        }
+        let level = usize::from(level);
+        let average = weights.bits[level];
+        let rarity = if level + 1 == weights.bits.len() {
+            weights.frequencies.rarity(left, right)
+        } else {
+            None
+        };
+        Contribution {
+            level: average,
+            frequency: rarity.map_or(0.0, |rarity| weights.top + rarity - average),
+        }
+    }
+
+    /// The most that a comparison can add for any pair.
+    #[must_use]
+    pub fn most(&self, comparison: usize) -> f64 {
+        let weights = &self.comparisons[comparison];
+        let rarest = weights
+            .frequencies
+            .largest()
+            .map(|rarity| weights.top + rarity);
+        // Level weights do not fall, so the highest is the largest; a missing value adds 0.
+        (weights.bits.last().into_iter().copied())
+            .chain(rarest)
+            .fold(0.0, f64::max)
+    }
+}
+
+/// The probability of a match weight, rounded as every score is.
+#[must_use]
+pub fn probability(bits: f64) -> f64 {
+    rounded(1.0 / (1.0 + (-bits.clamp(-CERTAIN, CERTAIN)).exp2()))
+}
+
+/// A match weight that no pair whose probability reaches `score` is below.
+#[must_use]
+pub fn least_bits(score: f64) -> f64 {
+    let score = score - ROUNDING;
+    if score <= 0.0 {
+        f64::NEG_INFINITY
+    } else {
+        (score / (1.0 - score)).log2()
+    }
+}
+
+/// log₂(m/u) by level, pooled so that it never falls from one level to the next higher one.
+#[must_use]
+pub fn monotone_bits(m: &[f64], u: &[f64]) -> Vec<f64> {
+    // Pools of neighbouring levels: m, u and how many levels.
+    let mut pools: Vec<(f64, f64, usize)> = Vec::new();
+    for (&m, &u) in m.iter().zip(u) {
+        let mut pool = (m, u, 1);
+        while let Some(&(below_m, below_u, levels)) = pools.last()
+            && below_m * pool.1 > pool.0 * below_u
+        {
+            pool = (pool.0 + below_m, pool.1 + below_u, pool.2 + levels);
+            pools.pop();
+        }
+        pools.push(pool);
+    }
+    pools
+        .into_iter()
+        .flat_map(|(m, u, levels)| std::iter::repeat_n((m / u).log2(), levels))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn weights_never_fall(
+            shares in prop::collection::vec((1e-9..1.0_f64, 1e-9..1.0_f64), 2..9),
+        ) {
+            let (m, u): (Vec<f64>, Vec<f64>) = shares.into_iter().unzip();
+            let bits = monotone_bits(&m, &u);
+            prop_assert_eq!(bits.len(), m.len());
+            prop_assert!(bits.windows(2).all(|pair| pair[0] <= pair[1] + 1e-9));
+            let ratios: Vec<f64> = m.iter().zip(&u).map(|(m, u)| (m / u).log2()).collect();
+            if ratios.is_sorted() {
+                prop_assert_eq!(bits, ratios);
+            }
+        }
+
+        #[test]
+        fn a_pair_that_reaches_a_score_has_its_bits(bits in -60.0..60.0_f64, score in 0.0..=1.0_f64) {
+            if probability(bits) >= rounded(score) {
+                prop_assert!(bits >= least_bits(rounded(score)) - 1e-9);
+            }
+        }
+    }
+
+    #[test]
+    fn levels_without_data_are_pooled() {
+        assert_eq!(
+            monotone_bits(&[0.1, 0.3, 0.6], &[0.5, 0.0, 0.5])[1..],
+            [(0.9_f64 / 0.5).log2(); 2]
+        );
+        assert_eq!([0.0, 1e9, -1e9].map(probability), [0.5, 1.0, 0.0]);
+    }
+}

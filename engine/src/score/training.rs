@@ -1,0 +1,285 @@
+//! Training of one pass: picks the pairs, counts their patterns and learns from the counts.
+
+use super::Features;
+use super::model::{PassModel, Training};
+use super::pattern::{Counter, Pattern};
+use super::sample::{MOST_CANDIDATES, random, random_pairs, shuffled};
+use super::train::{Evidence, train};
+use crate::block::{self, Open};
+use crate::error::Error;
+use crate::expression::{self, Lookup};
+use crate::plan::{BlockPlan, PassPlan};
+use crate::progress::Progress;
+use crds::matching::Cardinality;
+use datafusion::arrow::array::{AsArray, RecordBatch};
+use datafusion::arrow::datatypes::UInt32Type;
+use datafusion::prelude::SessionContext;
+use futures::StreamExt;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::thread::available_parallelism;
+use tokio::task::JoinSet;
+
+/// Pairs that are compared in one go.
+const BATCH: usize = 8192;
+
+/// One side of a pass.
+#[derive(Clone, Copy)]
+pub struct Side<'a> {
+    /// Normalised canonical columns.
+    pub batch: &'a RecordBatch,
+    /// Whether each record takes part.
+    pub open: &'a [bool],
+    /// The records' keys.
+    pub keys: &'a [String],
+}
+
+impl<'a> Side<'a> {
+    fn opened(self, open: &'a [bool]) -> Open<'a> {
+        Open {
+            batch: self.batch,
+            open,
+        }
+    }
+}
+
+/// Pairs of records, and for each the blocks that gave it.
+#[derive(Default)]
+struct Pairs {
+    left: Vec<u32>,
+    right: Vec<u32>,
+    blocks: Vec<u16>,
+}
+
+/// Learns the model of a pass from its open records, of which at most `candidates` pairs are
+/// candidates. It does not depend on the order of rows nor on the number of threads.
+///
+/// # Errors
+/// As [`block::candidates`]; [`Error::Cancelled`].
+pub async fn learn(
+    session: &SessionContext,
+    pass: &PassPlan,
+    features: &Arc<Features>,
+    (left, right): (Side<'_>, Side<'_>),
+    candidates: u64,
+    progress: &Arc<dyn Progress>,
+) -> Result<PassModel, Error> {
+    let (lefts, rights) = (
+        shuffled(left.keys, left.open, 1),
+        shuffled(right.keys, right.open, 2),
+    );
+    let sample = sampled(&lefts, candidates, left.open.len());
+    let kept = sample.iter().filter(|open| **open).count();
+    let found = blocked(
+        session,
+        pass,
+        left.opened(&sample),
+        right.opened(right.open),
+    )
+    .await?;
+    let drawn = random_pairs(lefts.len(), rights.len());
+    let (l, r) = random(&lefts, &rights, drawn).unzip();
+    let random = Pairs {
+        left: l,
+        right: r,
+        blocks: Vec::new(),
+    };
+
+    let training = |iterations, converged| Training {
+        left_records: lefts.len() as u64,
+        right_records: rights.len() as u64,
+        candidates: found.left.len() as u64,
+        random_pairs: drawn,
+        iterations,
+        converged,
+    };
+    let training_counts = training(0, false);
+    let found = count(features, found, progress).await?;
+    let random = count(features, random, progress).await?;
+    let levels: Vec<usize> = pass
+        .comparisons
+        .iter()
+        .map(|plan| plan.levels.count())
+        .collect();
+    let learned = train(&Evidence {
+        levels: &levels,
+        candidates: &found,
+        random: &random,
+        free: &free(session, pass, left.batch, right.batch)?,
+        space: float(kept) * float(rights.len()),
+        start: 1.0 / float(lefts.len().max(rights.len()).max(1)),
+        most: most(
+            pass.rules.cardinality,
+            float(lefts.len()),
+            float(rights.len()),
+        ),
+    });
+    let training = Training {
+        iterations: learned.iterations as u64,
+        converged: learned.converged,
+        ..training_counts
+    };
+    PassModel::new(pass, &learned, training).as_read_back()
+}
+
+/// The largest share of matches that a cardinality allows.
+fn most(cardinality: Cardinality, lefts: f64, rights: f64) -> f64 {
+    match cardinality {
+        Cardinality::OneToOne => 1.0 / lefts.max(rights).max(1.0),
+        Cardinality::OneToMany => 1.0 / lefts.max(1.0),
+        Cardinality::ManyToOne => 1.0 / rights.max(1.0),
+        Cardinality::ManyToMany => 1.0,
+    }
+}
+
+/// Which left records are trained on: so many that about [`MOST_CANDIDATES`] pairs are compared.
+fn sampled(shuffled: &[u32], candidates: u64, records: usize) -> Vec<bool> {
+    let wanted = if candidates <= MOST_CANDIDATES {
+        shuffled.len()
+    } else {
+        let share = u128::from(MOST_CANDIDATES) * shuffled.len() as u128 / u128::from(candidates);
+        usize::try_from(share).unwrap_or(usize::MAX).max(1)
+    };
+    let mut open = vec![false; records];
+    for &index in shuffled.iter().take(wanted) {
+        open[index as usize] = true;
+    }
+    open
+}
+
+/// The pairs of every block, each once.
+async fn blocked(
+    session: &SessionContext,
+    pass: &PassPlan,
+    left: Open<'_>,
+    right: Open<'_>,
+) -> Result<Pairs, Error> {
+    let mut all: Vec<((u32, u32), u16)> = Vec::new();
+    for (index, block) in pass.blocks.iter().enumerate() {
+        let single = PassPlan {
+            blocks: vec![block.clone()],
+            ..pass.clone()
+        };
+        let candidates = block::candidates(session, &single, left, right, u64::MAX).await?;
+        let mut parts = JoinSet::new();
+        for mut stream in candidates.streams {
+            parts.spawn(async move {
+                let mut pairs = Vec::new();
+                while let Some(batch) = stream.next().await {
+                    let batch = batch?;
+                    let side = |at: usize| batch.column(at).as_primitive::<UInt32Type>().values();
+                    let both = side(0).iter().zip(side(1));
+                    pairs.extend(both.map(|(&l, &r)| ((l, r), 1 << index)));
+                }
+                Ok::<_, Error>(pairs)
+            });
+        }
+        while let Some(part) = parts.join_next().await {
+            all.extend(part??);
+        }
+    }
+    all.sort_unstable();
+    let mut pairs = Pairs::default();
+    for same in all.chunk_by(|a, b| a.0 == b.0) {
+        let ((left, right), _) = same[0];
+        pairs.left.push(left);
+        pairs.right.push(right);
+        let blocks = same.iter().fold(0, |blocks, (_, block)| blocks | block);
+        pairs.blocks.push(blocks);
+    }
+    Ok(pairs)
+}
+
+/// The patterns of pairs, counted on all threads.
+async fn count(
+    features: &Arc<Features>,
+    pairs: Pairs,
+    progress: &Arc<dyn Progress>,
+) -> Result<Vec<(Pattern, u64)>, Error> {
+    let threads = available_parallelism().map_or(1, usize::from);
+    let pairs = Arc::new(pairs);
+    let part = pairs.left.len().div_ceil(threads).max(1);
+    let mut parts = JoinSet::new();
+    for begin in (0..pairs.left.len()).step_by(part) {
+        let (features, pairs, progress) = (features.clone(), pairs.clone(), progress.clone());
+        parts.spawn_blocking(move || {
+            let mut counter = Counter::default();
+            let end = (begin + part).min(pairs.left.len());
+            for begin in (begin..end).step_by(BATCH) {
+                if progress.is_cancelled() {
+                    return Err(Error::Cancelled);
+                }
+                let range = begin..(begin + BATCH).min(end);
+                let blocks = pairs.blocks.get(range.clone()).unwrap_or_default();
+                features.count(
+                    &pairs.left[range.clone()],
+                    &pairs.right[range],
+                    blocks,
+                    &mut counter,
+                );
+            }
+            Ok(counter)
+        });
+    }
+    let mut counter = Counter::default();
+    while let Some(part) = parts.join_next().await {
+        counter.merge(part??);
+    }
+    Ok(counter.sorted())
+}
+
+/// For each comparison the blocks that use none of its columns, as bits.
+fn free(
+    session: &SessionContext,
+    pass: &PassPlan,
+    left: &RecordBatch,
+    right: &RecordBatch,
+) -> Result<Vec<u16>, Error> {
+    let mut free = vec![0; pass.comparisons.len()];
+    for (index, block) in pass.blocks.iter().enumerate() {
+        let used = used(session, block, left, right)?;
+        for (bits, plan) in free.iter_mut().zip(&pass.comparisons) {
+            if !used.0.contains(&plan.left) && !used.1.contains(&plan.right) {
+                *bits |= 1 << index;
+            }
+        }
+    }
+    Ok(free)
+}
+
+/// The places of the columns that a block uses, on either side.
+fn used(
+    session: &SessionContext,
+    block: &BlockPlan,
+    left: &RecordBatch,
+    right: &RecordBatch,
+) -> Result<(BTreeSet<usize>, BTreeSet<usize>), Error> {
+    let expressions = match block {
+        BlockPlan::Columns(columns) => return Ok(columns.iter().copied().unzip()),
+        BlockPlan::Expressions(expressions) => expressions,
+    };
+    let side = |batch: &RecordBatch| {
+        let columns = |name: &str| match batch.schema_ref().field_with_name(name) {
+            Ok(field) => Lookup::Type(field.data_type().clone()),
+            Err(_) => Lookup::Absent(Vec::new()),
+        };
+        let mut places = BTreeSet::new();
+        for sql in expressions {
+            let (expr, _) = expression::plan(session, sql, &columns)
+                .map_err(|message| Error::Internal(format!("`{sql}`: {message}")))?;
+            for column in expr.column_refs() {
+                places.extend(batch.schema_ref().index_of(&column.name).ok());
+            }
+        }
+        Ok::<_, Error>(places)
+    };
+    Ok((side(left)?, side(right)?))
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "numbers of records stay far below 2^52"
+)]
+fn float(count: usize) -> f64 {
+    count as f64
+}
