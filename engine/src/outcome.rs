@@ -33,7 +33,7 @@ pub struct Summary {
     pub left: SideSummary,
     /// The right side's records by outcome.
     pub right: SideSummary,
-    /// Rows of `pairs.parquet`: matched, differing and review pairs.
+    /// Matched, differing and review pairs, whether or not `output.pairs` lists them all.
     pub pairs: u64,
     /// (matched + differing) / rows over both sides, 0 to 1; 0 where there are no rows.
     pub match_rate: f64,
@@ -84,6 +84,8 @@ pub struct PassSummary {
 pub enum Outcome {
     /// The records match.
     Matched,
+    /// The records match, and a column compared on matched pairs differs.
+    Differing,
     /// A person decides.
     Review,
 }
@@ -94,6 +96,7 @@ impl Outcome {
     pub fn name(self) -> &'static str {
         match self {
             Self::Matched => "matched",
+            Self::Differing => "differing",
             Self::Review => "review",
         }
     }
@@ -211,16 +214,17 @@ impl Fates {
             .collect()
     }
 
-    /// Counts the side's rows by outcome.
+    /// Counts the side's rows by outcome. `plain` matched records were set aside and are not among
+    /// `records`.
     ///
     /// # Errors
     /// [`Error::Conservation`] when the outcomes do not add up to the rows of the file.
-    pub fn count(&self, records: &Records, side: Side) -> Result<SideSummary, Error> {
+    pub fn count(&self, records: &Records, side: Side, plain: u64) -> Result<SideSummary, Error> {
         let of = |outcome| self.outcomes.iter().filter(|o| **o == outcome).count() as u64;
         let summary = SideSummary {
             rows: records.rows,
-            matched: of(Some(Outcome::Matched)),
-            differing: 0,
+            matched: of(Some(Outcome::Matched)) + plain,
+            differing: of(Some(Outcome::Differing)),
             review: of(Some(Outcome::Review)),
             unmatched: of(None),
             duplicate: records.duplicates.len() as u64,

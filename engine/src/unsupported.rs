@@ -20,19 +20,11 @@ pub fn unsupported(spec: &MatchingSpec) -> Vec<SpecError> {
         sources(dataset, side, &mut refuse);
     }
     refuse(spec.fx.is_some(), "fx".into());
-    refuse(!spec.diff.is_empty(), "diff".into());
     refuse(spec.model.is_some(), "model".into());
-    let limits = spec.limits.as_ref();
-    refuse(
-        limits.is_some_and(|limits| limits.memory.is_some()),
-        "limits.memory".into(),
-    );
     for (index, format) in spec.formats().iter().enumerate() {
         let unwritten = matches!(format, OutputFormat::Html | OutputFormat::Xlsx);
         refuse(unwritten, format!("output.formats[{index}]"));
     }
-    let pairs = spec.output.as_ref().and_then(|output| output.pairs);
-    refuse(pairs.is_some(), "output.pairs".into());
     for (index, pass) in spec.passes.iter().enumerate() {
         let path = format!("passes[{index}]");
         refuse(
