@@ -30,6 +30,21 @@ pub enum Error {
         /// What to do.
         remedy: String,
     },
+    /// The run would hold more in memory than `limits` allows.
+    #[error(
+        "{what} about {} MiB; limits.memory allows {} MiB. Raise limits.memory, or run the data in \
+         parts",
+        mebibytes(*.needed),
+        mebibytes(*.limit)
+    )]
+    Memory {
+        /// What would be held, as the beginning of a sentence.
+        what: String,
+        /// The bytes that it takes, by estimate.
+        needed: u64,
+        /// The budget in bytes.
+        limit: u64,
+    },
     /// An SQL expression fails on a value, such as a cast of a text that is no number.
     #[error("{path}: fails on the data: {cause}")]
     Expression {
@@ -129,6 +144,10 @@ impl From<tokio::task::JoinError> for Error {
     fn from(error: tokio::task::JoinError) -> Self {
         Self::Internal(format!("a task of the engine failed: {error}"))
     }
+}
+
+fn mebibytes(bytes: u64) -> u64 {
+    bytes.div_ceil(1 << 20)
 }
 
 fn lines(errors: &[SpecError]) -> String {

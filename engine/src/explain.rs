@@ -34,7 +34,7 @@ pub fn reason(
     explained: &Explained,
     (left, l): (&RecordBatch, usize),
     (right, r): (&RecordBatch, usize),
-    chosen: &Chosen,
+    chosen: Option<&Chosen>,
 ) -> Result<String, Error> {
     let mut text = String::new();
     let failed = |error: std::fmt::Error| Error::Internal(error.to_string());
@@ -75,10 +75,10 @@ pub fn reason(
             .fold(*prior, |sum, part| sum + part.bits());
         write!(text, "; prior {prior:+.2}; weight {sum:+.2}").map_err(failed)?;
     }
-    if chosen.tied {
+    if chosen.is_some_and(|chosen| chosen.tied) {
         text.push_str("; tied");
     }
-    if chosen.ambiguous {
+    if chosen.is_some_and(|chosen| chosen.ambiguous) {
         text.push_str("; ambiguous: another pair is within the margin");
     }
     Ok(text)

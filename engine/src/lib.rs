@@ -7,13 +7,16 @@
 mod assign;
 mod block;
 mod compare;
+mod diff;
 mod error;
 mod explain;
 mod expression;
 mod ledger;
 mod normalize;
 mod outcome;
+mod pass;
 mod plan;
+mod prepare;
 pub mod profile;
 mod progress;
 mod records;
@@ -33,22 +36,21 @@ pub use progress::{Phase, Progress, Silent};
 pub use score::model::{ComparisonModel, LevelModel, Model, PassModel, Training};
 pub use score::notes;
 
-use block::Candidates;
-use crds::matching::{Dataset, DuplicatePolicy, MatchingSpec, Score};
+use crds::matching::{MatchingSpec, PairsOutput, Score};
 use datafusion::prelude::SessionContext;
-use ledger::{Ledger, Pair};
-use outcome::{Fates, Side};
-use plan::{PassPlan, Plan};
-use records::Records;
-use report::{Draft, Results};
-use score::fellegi_sunter::FellegiSunter;
-use score::{Features, Scorer, training};
+use diff::keyed::listing::Listing;
+use ledger::Pair;
+use outcome::{Fates, Outcome, Side};
+use pass::{Matched, Work, match_records};
+use plan::Plan;
+use prepare::{Prepared, Sides, read_both};
+use report::{Differences, Draft, Results};
+use score::Scorer;
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::available_parallelism;
 use std::time::Instant;
-use sum::SumPlan;
 
 /// The output that holds what a run learned.
 const MODEL_FILE: &str = "model.json";
@@ -90,16 +92,13 @@ pub struct InputFile {
 }
 
 /// Runs a reconciliation on the current tokio runtime, whose threads it keeps busy, and writes
-/// `summary.json`, `pairs.parquet`, `unmatched_left.parquet`, `unmatched_right.parquet`,
-/// `rejected.parquet`, `duplicates.parquet` and, if asked for, `pairs.csv` into the output folder;
-/// and `model.json` where a pass with `score: fellegiSunter` was trained.
+/// `summary.json`, `pairs.parquet`, `differences.parquet`, `unmatched_left.parquet`,
+/// `unmatched_right.parquet`, `rejected.parquet`, `duplicates.parquet` and, if asked for,
+/// `pairs.csv` into the output folder; and `model.json` where a pass with `score: fellegiSunter`
+/// was trained.
 ///
 /// # Errors
 /// See [`Error`]. The output folder is then as it was before.
-#[expect(
-    clippy::too_many_lines,
-    reason = "a table of contents of what happens in a run"
-)]
 pub async fn run(request: RunRequest, progress: Arc<dyn Progress>) -> Result<Summary, Error> {
     let started = Instant::now();
     let RunRequest {
@@ -111,71 +110,62 @@ pub async fn run(request: RunRequest, progress: Arc<dyn Progress>) -> Result<Sum
     } = request;
     validate(&spec).map_err(Error::Spec)?;
     let model = given_model(&spec, model.as_deref())?;
-    let spec = Arc::new(spec);
-    let (lefts, rights) = read_both(&spec, &left, &right, &progress).await?;
-    let (session, plan) = plan(&spec, &lefts, &rights)?;
+    let opened = open(spec, [&left, &right], &progress).await?;
+    let Opened {
+        spec, sides, plan, ..
+    } = &opened;
+    let (lefts, rights, plain) = (&sides.left, &sides.right, &sides.plain);
+    let set_aside = plain.as_ref().map_or(0, |plain| plain.pairs);
     if let Some(model) = &model {
         model.check(&plan.passes)?;
     }
-
-    let mut ledger = Ledger::new(lefts.records.keys.len(), rights.records.keys.len());
-    let mut passes = Vec::new();
-    let mut scorers = Vec::new();
-    let mut trained = Vec::new();
-    let mut budget = spec.effective_limits().max_pairs;
-    for (index, pass) in plan.passes.iter().enumerate() {
-        let before = Instant::now();
-        let step = Step {
-            spec: &spec,
-            session: &session,
-            pass,
-            index,
-            progress: &progress,
-            given: model.as_ref().and_then(|model| model.pass(&pass.name)),
-        };
-        let (candidates, exhausted) = if let Some(sum) = &pass.sum {
-            let found = step.add_up(sum, &lefts, &rights, &mut ledger)?;
-            scorers.push(None);
-            (found.nodes, found.exhausted)
-        } else {
-            let (candidates, scorer, new_model) =
-                step.run(&lefts, &rights, &mut ledger, &mut budget).await?;
-            scorers.push(Some(scorer));
-            trained.extend(new_model);
-            (candidates, 0)
-        };
-        passes.push(PassSummary {
-            name: pass.name.clone(),
-            pairs: 0,
-            candidates,
-            exhausted,
-            seconds: before.elapsed().as_secs_f64(),
-        });
-    }
-
-    let pairs = ledger.close();
+    let Matched {
+        ledger,
+        mut passes,
+        scorers,
+        trained,
+    } = match_records(opened.work(&progress), plain.as_ref(), model.as_ref()).await?;
+    let mut pairs = ledger.close();
+    let (left_batch, right_batch) = (&lefts.records.batch, &rights.records.batch);
+    let found = diff::find(&plan.differences, left_batch, right_batch, &mut pairs)?;
     for pair in &pairs {
         passes[pair.pass].pairs += 1;
     }
     let left_fates = Fates::of(&pairs, Side::Left, lefts.records.keys.len())?;
     let right_fates = Fates::of(&pairs, Side::Right, rights.records.keys.len())?;
-    let left_summary = left_fates.count(&lefts.records, Side::Left)?;
-    let right_summary = right_fates.count(&rights.records, Side::Right)?;
+    let left_summary = left_fates.count(&lefts.records, Side::Left, set_aside)?;
+    let right_summary = right_fates.count(&rights.records, Side::Right, set_aside)?;
 
     progress.phase(Phase::Write);
-    let reasons = reasons(&plan, &scorers, &pairs, &lefts, &rights)?;
+    let differences = Differences {
+        labels: plan
+            .differences
+            .iter()
+            .map(|column| column.label.as_str())
+            .collect(),
+        values: diff::values(&plan.differences, left_batch, right_batch, &pairs, &found)?,
+        found: &found,
+    };
+    let shown = shown(spec, &pairs);
+    let reasons = reasons(plan, &scorers, &shown, [lefts, rights])?;
     let names: Vec<&str> = plan.passes.iter().map(|pass| pass.name.as_str()).collect();
     let draft = Draft::new(&out_dir)?;
     let results = Results {
         left: &lefts.records,
         right: &rights.records,
         pairs: &pairs,
+        shown: &shown,
         passes: &names,
         reasons,
+        differences,
         unmatched: (left_fates.unmatched(), right_fates.unmatched()),
         files: (&left.name, &right.name),
     };
-    results.write(&draft, &spec.formats())?;
+    let plain_keys = plain.as_ref().and_then(|plain| plain.keys.as_ref());
+    let listing = plain_keys
+        .map(|keys| Listing::new(spec, &plan.passes[0], keys, &lefts.records, &rights.records))
+        .transpose()?;
+    results.write(&draft, &spec.formats(), listing.as_ref())?;
     if !trained.is_empty() {
         draft.text(MODEL_FILE, &Model::new(trained).text()?)?;
     }
@@ -185,11 +175,11 @@ pub async fn run(request: RunRequest, progress: Arc<dyn Progress>) -> Result<Sum
     let summary = Summary {
         left: left_summary,
         right: right_summary,
-        pairs: pairs.len() as u64,
+        pairs: pairs.len() as u64 + set_aside,
         match_rate: match_rate(&left_summary, &right_summary),
         passes,
         seconds: started.elapsed().as_secs_f64(),
-        spec_hash: spec_hash(&spec),
+        spec_hash: spec_hash(spec),
     };
     draft.publish(&summary)?;
     tracing::info!(
@@ -215,35 +205,50 @@ pub async fn train(request: TrainRequest, progress: Arc<dyn Progress>) -> Result
         let message = "no pass has score: fellegiSunter, so there is nothing to train";
         return Err(Error::spec("passes", message));
     }
-    let spec = Arc::new(spec);
-    let (lefts, rights) = read_both(&spec, &left, &right, &progress).await?;
-    let (session, plan) = plan(&spec, &lefts, &rights)?;
-    let ledger = Ledger::new(lefts.records.keys.len(), rights.records.keys.len());
-    let mut budget = spec.effective_limits().max_pairs;
-    let mut trained = Vec::new();
-    for (index, pass) in plan.passes.iter().enumerate() {
-        if pass.score != Score::FellegiSunter {
-            continue;
-        }
-        let step = Step {
-            spec: &spec,
-            session: &session,
-            pass,
-            index,
-            progress: &progress,
-            given: None,
-        };
-        let candidates = step
-            .candidates(&lefts, &rights, &ledger, &mut budget)
-            .await?;
-        let features = Arc::new(Features::new(pass, &lefts.normalized, &rights.normalized)?);
-        trained.push(
-            step.train(&lefts, &rights, &features, &ledger, candidates.at_most)
-                .await?,
-        );
-    }
+    let opened = open(spec, [&left, &right], &progress).await?;
+    Ok(Model::new(pass::train(opened.work(&progress)).await?))
+}
 
-    Ok(Model::new(trained))
+/// A job with its data read and its plan made.
+struct Opened {
+    spec: Arc<MatchingSpec>,
+    session: SessionContext,
+    sides: Sides,
+    plan: Plan,
+}
+
+impl Opened {
+    fn work<'a>(&'a self, progress: &'a Arc<dyn Progress>) -> Work<'a> {
+        Work {
+            spec: &self.spec,
+            plan: &self.plan,
+            session: &self.session,
+            left: &self.sides.left,
+            right: &self.sides.right,
+            progress,
+        }
+    }
+}
+
+/// Reads both sides and plans the job over what they hold.
+async fn open(
+    spec: MatchingSpec,
+    files: [&InputFile; 2],
+    progress: &Arc<dyn Progress>,
+) -> Result<Opened, Error> {
+    let spec = Arc::new(spec);
+    let session = expression::session(available_parallelism().map_or(1, usize::from));
+    progress.phase(Phase::Read);
+    let sides = read_both(&spec, files, &session, progress).await?;
+    let schema = |side: &Prepared| side.normalized.schema();
+    let (left, right) = (schema(&sides.left), schema(&sides.right));
+    let plan = Plan::new(&spec, &left, &right, &session).map_err(Error::Spec)?;
+    Ok(Opened {
+        spec,
+        session,
+        sides,
+        plan,
+    })
 }
 
 /// The model that a run was given, read.
@@ -258,265 +263,24 @@ fn given_model(spec: &MatchingSpec, file: Option<&Path>) -> Result<Option<Model>
     }
 }
 
-/// Reads both sides.
-async fn read_both(
-    spec: &Arc<MatchingSpec>,
-    left: &InputFile,
-    right: &InputFile,
-    progress: &Arc<dyn Progress>,
-) -> Result<(Prepared, Prepared), Error> {
-    progress.phase(Phase::Read);
-    let (left_policy, right_policy) = spec.duplicate_policies();
-    let lefts = read(spec, &spec.left, left, left_policy, Side::Left, progress).await?;
-    let rights = read(
-        spec,
-        &spec.right,
-        right,
-        right_policy,
-        Side::Right,
-        progress,
-    )
-    .await?;
-    check_rejected(spec, [(left, &lefts.records), (right, &rights.records)])?;
-    Ok((lefts, rights))
-}
-
-fn plan(
-    spec: &MatchingSpec,
-    lefts: &Prepared,
-    rights: &Prepared,
-) -> Result<(SessionContext, Plan), Error> {
-    let session = expression::session(available_parallelism().map_or(1, usize::from));
-    let (left, right) = (lefts.normalized.schema(), rights.normalized.schema());
-    let plan = Plan::new(spec, &left, &right, &session).map_err(Error::Spec)?;
-    Ok((session, plan))
-}
-
 /// `sha256:` and the hash of everything that the specification says.
 fn spec_hash(spec: &MatchingSpec) -> String {
     let digest = Sha256::digest(spec.canonical_json());
     format!("sha256:{}", hex::encode(digest))
 }
 
-/// One side, read: its records and their normalised columns.
-struct Prepared {
-    records: Records,
-    normalized: datafusion::arrow::array::RecordBatch,
-}
-
-/// Reads a side on a thread for blocking work.
-async fn read(
-    spec: &Arc<MatchingSpec>,
-    dataset: &Dataset,
-    file: &InputFile,
-    policy: DuplicatePolicy,
-    side: Side,
-    progress: &Arc<dyn Progress>,
-) -> Result<Prepared, Error> {
-    let (spec, dataset, input) = (spec.clone(), dataset.clone(), file.clone());
-    let progress = progress.clone();
-    let work = move || {
-        let table = source::read(&dataset, &input, side, progress.as_ref())?;
-        let records = Records::new(table, &dataset, policy, side)?;
-        let normalized = normalize::normalized(&records.batch, &spec.normalize)?;
-        Ok(Prepared {
-            records,
-            normalized,
-        })
-    };
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done,
-        // A reader below the engine gave up on a file that no writer of its format makes.
-        Err(failed) if failed.is_panic() => Err(Error::Input {
-            file: file.name.clone(),
-            detail: "the file is damaged and cannot be read; write it again".into(),
-        }),
-        Err(failed) => Err(failed.into()),
-    }
-}
-
-fn check_rejected(spec: &MatchingSpec, sides: [(&InputFile, &Records); 2]) -> Result<(), Error> {
-    let rejected = sides
-        .iter()
-        .map(|(_, records)| records.rejected.len() as u64)
-        .sum();
-    match spec.effective_limits().max_rejected {
-        Some(limit) if rejected > limit => {
-            let first = sides.iter().find_map(|(file, records)| {
-                let row = records.rejected.first()?;
-                let column = row.column.as_ref().map(|name| format!(", column `{name}`"));
-                let column = column.unwrap_or_default();
-                Some(format!(
-                    "{} line {}{column}: {}",
-                    file.name, row.line, row.reason
-                ))
-            });
-            Err(Error::Rejected {
-                rejected,
-                limit,
-                first: first.unwrap_or_default(),
-            })
-        }
-        _ => Ok(()),
-    }
-}
-
-/// One pass at work.
-struct Step<'a> {
-    spec: &'a MatchingSpec,
-    session: &'a SessionContext,
-    pass: &'a PassPlan,
-    index: usize,
-    progress: &'a Arc<dyn Progress>,
-    /// The pass's part of a model that the run was given.
-    given: Option<&'a PassModel>,
-}
-
-impl Step<'_> {
-    /// Blocks, compares and assigns; returns how many candidate pairs were compared, the scorer,
-    /// and the model where one was trained.
-    async fn run(
-        &self,
-        lefts: &Prepared,
-        rights: &Prepared,
-        ledger: &mut Ledger,
-        budget: &mut u64,
-    ) -> Result<(u64, Arc<Scorer>, Option<PassModel>), Error> {
-        let pass = || self.pass.name.clone();
-        let candidates = self.candidates(lefts, rights, ledger, budget).await?;
-        let features = Features::new(self.pass, &lefts.normalized, &rights.normalized)?;
-        let features = Arc::new(features);
-        let mut trained = None;
-        let scorer = if self.pass.score == Score::FellegiSunter {
-            let model = match self.given {
-                Some(model) => model,
-                None => trained.insert(
-                    self.train(lefts, rights, &features, ledger, candidates.at_most)
-                        .await?,
-                ),
-            };
-            let (left, right) = (&lefts.normalized, &rights.normalized);
-            let weights = FellegiSunter::new(self.pass, model, left, right)?;
-            Scorer::learned(self.pass, features, weights)
-        } else {
-            Scorer::new(self.pass, features)
-        };
-        let scorer = Arc::new(scorer);
-
-        self.progress.phase(Phase::Compare { pass: pass() });
-        let max_edges = self.spec.effective_limits().max_edges;
-        let kept = score::score_all(
-            self.pass,
-            scorer.clone(),
-            candidates,
-            max_edges,
-            self.progress.clone(),
-        )
-        .await?;
-
-        self.progress.phase(Phase::Assign { pass: pass() });
-        let (lefts, rights) = (ledger.left_open.len(), ledger.right_open.len());
-        let assignment = assign::assign(kept.edges, &self.pass.rules, lefts, rights);
-        ledger.book(self.index, &assignment);
-        Ok((kept.candidates, scorer, trained))
-    }
-
-    async fn candidates(
-        &self,
-        lefts: &Prepared,
-        rights: &Prepared,
-        ledger: &Ledger,
-        budget: &mut u64,
-    ) -> Result<Candidates, Error> {
-        let pass = self.pass.name.clone();
-        self.progress.phase(Phase::Block { pass });
-        let left = block::Open {
-            batch: &lefts.normalized,
-            open: &ledger.left_open,
-        };
-        let right = block::Open {
-            batch: &rights.normalized,
-            open: &ledger.right_open,
-        };
-        let candidates = block::candidates(self.session, self.pass, left, right, *budget).await?;
-        *budget = budget.saturating_sub(candidates.at_most);
-        Ok(candidates)
-    }
-
-    async fn train(
-        &self,
-        lefts: &Prepared,
-        rights: &Prepared,
-        features: &Arc<Features>,
-        ledger: &Ledger,
-        candidates: u64,
-    ) -> Result<PassModel, Error> {
-        let pass = self.pass.name.clone();
-        self.progress.phase(Phase::Train { pass });
-        let left = training::Side {
-            batch: &lefts.normalized,
-            open: &ledger.left_open,
-            keys: &lefts.records.keys,
-        };
-        let right = training::Side {
-            batch: &rights.normalized,
-            open: &ledger.right_open,
-            keys: &rights.records.keys,
-        };
-        let (session, progress) = (self.session, self.progress);
-        training::learn(
-            session,
-            self.pass,
-            features,
-            (left, right),
-            candidates,
-            progress,
-        )
-        .await
-    }
-
-    /// Adds records up; returns what was found, which is booked.
-    fn add_up(
-        &self,
-        sum: &SumPlan,
-        lefts: &Prepared,
-        rights: &Prepared,
-        ledger: &mut Ledger,
-    ) -> Result<split::Outcome, Error> {
-        let pass = || self.pass.name.clone();
-        self.progress.phase(Phase::Block { pass: pass() });
-        let left = block::Open {
-            batch: &lefts.normalized,
-            open: &ledger.left_open,
-        };
-        let right = block::Open {
-            batch: &rights.normalized,
-            open: &ledger.right_open,
-        };
-        let blocks = block::numbers(self.session, self.pass, left, right)?;
-        self.progress.phase(Phase::Assign { pass: pass() });
-        let told = |done, total| {
-            self.progress.advance(done, total);
-            !self.progress.is_cancelled()
-        };
-        let found = sum.run(
-            &self.pass.path,
-            [lefts, rights],
-            [&ledger.left_open, &ledger.right_open],
-            &blocks,
-            &told,
-        )?;
-        ledger.book_splits(self.index, sum.wholes, found.scale, &found.outcome.groups);
-        Ok(found.outcome)
-    }
+/// The pairs that the outputs list.
+fn shown(spec: &MatchingSpec, pairs: &[Pair]) -> Vec<Pair> {
+    let all = spec.pairs_output() == PairsOutput::All;
+    let listed = |pair: &&Pair| all || pair.outcome != Outcome::Matched;
+    pairs.iter().filter(listed).copied().collect()
 }
 
 fn reasons(
     plan: &Plan,
     scorers: &[Option<Arc<Scorer>>],
     pairs: &[Pair],
-    lefts: &Prepared,
-    rights: &Prepared,
+    [lefts, rights]: [&Prepared; 2],
 ) -> Result<Vec<String>, Error> {
     pairs
         .iter()
@@ -529,7 +293,7 @@ fn reasons(
                 (Some(split), Some(sum), _) => explain::reason_of_sum(sum, split, left, right),
                 (_, _, Some(scorer)) => {
                     let explained = scorer.explain(edge.left, edge.right);
-                    explain::reason(pass, &explained, left, right, &pair.chosen)
+                    explain::reason(pass, &explained, left, right, Some(&pair.chosen))
                 }
                 _ => Err(Error::Internal(
                     "a pair without a pass that compares".into(),

@@ -33,7 +33,7 @@ pub struct Summary {
     pub left: SideSummary,
     /// The right side's records by outcome.
     pub right: SideSummary,
-    /// Rows of `pairs.parquet`: matched, differing and review pairs.
+    /// Matched, differing and review pairs, whether or not `output.pairs` lists them all.
     pub pairs: u64,
     /// (matched + differing) / rows over both sides, 0 to 1; 0 where there are no rows.
     pub match_rate: f64,
@@ -95,6 +95,8 @@ fn is_zero(count: &u64) -> bool {
 pub enum Outcome {
     /// The records match.
     Matched,
+    /// The records match, and a column compared on matched pairs differs.
+    Differing,
     /// A person decides.
     Review,
 }
@@ -105,13 +107,19 @@ impl Outcome {
     pub fn name(self) -> &'static str {
         match self {
             Self::Matched => "matched",
+            Self::Differing => "differing",
             Self::Review => "review",
         }
     }
 
     /// The outcome of a record that has a pair with each; none where both cannot be.
     fn beside(self, other: Self) -> Option<Self> {
-        (self == other).then_some(self)
+        match (self, other) {
+            (Self::Review, Self::Review) => Some(Self::Review),
+            (Self::Review, _) | (_, Self::Review) => None,
+            (Self::Matched, Self::Matched) => Some(Self::Matched),
+            _ => Some(Self::Differing),
+        }
     }
 }
 
@@ -163,19 +171,20 @@ impl Fates {
             .collect()
     }
 
-    /// Counts the side's rows by outcome.
+    /// Counts the side's rows by outcome. `plain` matched records were set aside and are not among
+    /// `records`.
     ///
     /// # Errors
     /// [`Error::Conservation`] when the outcomes do not add up to the rows of the file.
-    pub fn count(&self, records: &Records, side: Side) -> Result<SideSummary, Error> {
+    pub fn count(&self, records: &Records, side: Side, plain: u64) -> Result<SideSummary, Error> {
         let of = |outcome: Option<Outcome>| {
             let fates = self.outcomes.iter();
             fates.filter(|fate| fate.map(|(_, o)| o) == outcome).count() as u64
         };
         let summary = SideSummary {
             rows: records.rows,
-            matched: of(Some(Outcome::Matched)),
-            differing: 0,
+            matched: of(Some(Outcome::Matched)) + plain,
+            differing: of(Some(Outcome::Differing)),
             review: of(Some(Outcome::Review)),
             unmatched: of(None),
             duplicate: records.duplicates.len() as u64,

@@ -26,6 +26,9 @@ use datafusion::prelude::SessionContext;
 pub struct Plan {
     /// The passes, in order.
     pub passes: Vec<PassPlan>,
+    /// The columns compared on matched pairs, in the order of the specification. Their `nulls` is
+    /// [`Nulls::Mismatch`]; two nulls are equal all the same, which [`crate::diff`] sees to.
+    pub differences: Vec<ComparisonPlan>,
 }
 
 /// One pass.
@@ -124,21 +127,25 @@ impl Plan {
             }]
         };
         let place = |schema: &Schema, name: &str| schema.index_of(name).map_err(|e| missing(&e));
+        let planned = |comparison: &Comparison, must_hold: bool, nulls: Nulls| {
+            let (left_name, right_name) = comparison.columns();
+            Ok::<_, Vec<SpecError>>(ComparisonPlan {
+                label: label(left_name, right_name),
+                left: place(left, left_name)?,
+                right: place(right, right_name)?,
+                method: owned(comparison.method()),
+                weight: comparison.effective_weight(),
+                must_hold,
+                nulls,
+                levels: Levels::of(comparison.method(), &comparison.levels),
+            })
+        };
         let mut passes = Vec::new();
         for (index, pass) in spec.passes.iter().enumerate() {
             let mut comparisons = Vec::new();
             for comparison in &pass.compare {
-                let (left_name, right_name) = comparison.columns();
-                comparisons.push(ComparisonPlan {
-                    label: label(left_name, right_name),
-                    left: place(left, left_name)?,
-                    right: place(right, right_name)?,
-                    method: owned(comparison.method()),
-                    weight: comparison.effective_weight(),
-                    must_hold: must_hold(pass, comparison),
-                    nulls: pass.effective_nulls(comparison),
-                    levels: Levels::of(comparison.method(), &comparison.levels),
-                });
+                let nulls = pass.effective_nulls(comparison);
+                comparisons.push(planned(comparison, must_hold(pass, comparison), nulls)?);
             }
             let blocks = match &pass.block {
                 Some(blocks) => blocks.iter().cloned().map(BlockPlan::Expressions).collect(),
@@ -172,7 +179,15 @@ impl Plan {
                 keep: pass.keep_threshold(),
             });
         }
-        Ok(Self { passes })
+        let differences = spec
+            .diff
+            .iter()
+            .map(|difference| planned(&difference.comparison(), true, Nulls::Mismatch))
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            passes,
+            differences,
+        })
     }
 }
 
@@ -384,6 +399,10 @@ fn check(
         Side::Right => right(name),
     };
     sum::check(spec, &known, &mut add);
+    for (index, difference) in spec.diff.iter().enumerate() {
+        let path = format!("diff[{index}]");
+        check_comparison(&difference.comparison(), &path, left, right, &mut add);
+    }
     if errors.is_empty() {
         Ok(())
     } else {

@@ -135,6 +135,18 @@ impl Records {
     }
 }
 
+impl Records {
+    /// The bytes that the records take in memory.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        let keys = self
+            .keys
+            .iter()
+            .map(|key| size_of::<String>() + key.capacity());
+        (self.batch.get_array_memory_size() + keys.sum::<usize>()) as u64
+    }
+}
+
 fn key_columns(batch: &RecordBatch, dataset: &Dataset, side: Side) -> Result<Vec<ArrayRef>, Error> {
     let mut errors = Vec::new();
     let mut columns = Vec::new();
@@ -164,6 +176,20 @@ pub(crate) fn sortable(columns: &[ArrayRef]) -> Result<Rows, ArrowError> {
         .map(|column| SortField::new(column.data_type().clone()))
         .collect();
     RowConverter::new(fields)?.convert_columns(columns)
+}
+
+/// The records' keys as text.
+///
+/// # Errors
+/// When a column of the key is missing, or Arrow cannot write its type.
+pub(crate) fn key_texts(batch: &RecordBatch, dataset: &Dataset) -> Result<Vec<String>, ArrowError> {
+    let columns = dataset.key.iter().map(|name| {
+        let place = batch.schema_ref().index_of(name)?;
+        Ok(batch.column(place).clone())
+    });
+    let columns = columns.collect::<Result<Vec<_>, ArrowError>>()?;
+    let texts = KeyTexts::of(&columns)?;
+    (0..batch.num_rows()).map(|row| texts.text(row)).collect()
 }
 
 /// Writes keys: one column as its text, several as a JSON array of their texts.

@@ -1,5 +1,7 @@
 //! Outputs: written beside their place and moved there when all of them are complete.
 
+use crate::diff::keyed::listing::Listing;
+use crate::diff::{Found, Values};
 use crate::error::Error;
 use crate::ledger::Pair;
 use crate::outcome::{Side, Summary};
@@ -9,7 +11,7 @@ use datafusion::arrow::array::{
     ArrayRef, Float64Array, RecordBatch, StringArray, UInt32Array, UInt64Array,
 };
 use datafusion::arrow::compute::take_record_batch;
-use datafusion::arrow::datatypes::{Field, Schema};
+use datafusion::arrow::datatypes::{Field, Schema, SchemaRef};
 use datafusion::parquet::arrow::ArrowWriter;
 use datafusion::parquet::basic::Compression;
 use datafusion::parquet::file::properties::WriterProperties;
@@ -60,52 +62,30 @@ impl Draft {
     /// # Errors
     /// When the file cannot be written.
     pub fn parquet(&self, name: &str, batch: &RecordBatch) -> Result<(), Error> {
+        let mut sheet = self.parquet_sheet(name, batch.schema())?;
+        sheet.write(batch)?;
+        sheet.close()
+    }
+
+    fn parquet_sheet(&self, name: &str, schema: SchemaRef) -> Result<ParquetSheet, Error> {
         let path = self.files().join(name);
         let file = File::create(&path).map_err(Error::io(&path))?;
         let properties = WriterProperties::builder()
             .set_compression(Compression::SNAPPY)
             .build();
-        let failed = |error: datafusion::parquet::errors::ParquetError| Error::Io {
-            path: path.clone(),
-            source: std::io::Error::other(error),
-        };
-        let mut writer =
-            ArrowWriter::try_new(file, batch.schema(), Some(properties)).map_err(failed)?;
-        writer.write(batch).map_err(failed)?;
-        writer.close().map_err(failed)?;
-        Ok(())
+        let writer = ArrowWriter::try_new(file, schema, Some(properties));
+        Ok(ParquetSheet {
+            writer: writer.map_err(failed(&path))?,
+            path,
+        })
     }
 
-    /// Writes a batch of texts and floats as CSV under `name`.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
-    pub fn csv(&self, name: &str, batch: &RecordBatch) -> Result<(), Error> {
-        use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
+    fn csv_sheet(&self, name: &str, schema: &Schema) -> Result<CsvSheet, Error> {
         let path = self.files().join(name);
-        let failed = |error: csv::Error| Error::Io {
-            path: path.clone(),
-            source: std::io::Error::other(error),
-        };
-        let mut writer = csv::Writer::from_path(&path).map_err(failed)?;
-        let schema = batch.schema();
-        writer
-            .write_record(schema.fields().iter().map(|f| f.name()))
-            .map_err(failed)?;
-        let options = FormatOptions::default();
-        let columns = batch
-            .columns()
-            .iter()
-            .map(|column| ArrayFormatter::try_new(column, &options))
-            .collect::<Result<Vec<_>, _>>()?;
-        for row in 0..batch.num_rows() {
-            let fields = columns
-                .iter()
-                .map(|column| column.value(row).try_to_string())
-                .collect::<Result<Vec<_>, _>>()?;
-            writer.write_record(fields).map_err(failed)?;
-        }
-        writer.flush().map_err(Error::io(&path))
+        let mut writer = csv::Writer::from_path(&path).map_err(failed(&path))?;
+        let names = schema.fields().iter().map(|field| field.name());
+        writer.write_record(names).map_err(failed(&path))?;
+        Ok(CsvSheet { writer, path })
     }
 
     /// Writes a text under `name`.
@@ -154,6 +134,62 @@ impl Draft {
     }
 }
 
+fn failed<E: Into<Box<dyn std::error::Error + Send + Sync>>>(path: &Path) -> impl Fn(E) -> Error {
+    |error| Error::Io {
+        path: path.to_owned(),
+        source: std::io::Error::other(error),
+    }
+}
+
+/// A Parquet file that is written batch by batch.
+struct ParquetSheet {
+    writer: ArrowWriter<File>,
+    path: PathBuf,
+}
+
+impl ParquetSheet {
+    fn write(&mut self, batch: &RecordBatch) -> Result<(), Error> {
+        self.writer.write(batch).map_err(failed(&self.path))
+    }
+
+    fn close(self) -> Result<(), Error> {
+        self.writer.close().map_err(failed(&self.path))?;
+        Ok(())
+    }
+}
+
+/// A CSV file of texts and floats that is written batch by batch.
+struct CsvSheet {
+    writer: csv::Writer<File>,
+    path: PathBuf,
+}
+
+impl CsvSheet {
+    fn write(&mut self, batch: &RecordBatch) -> Result<(), Error> {
+        use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
+        let options = FormatOptions::default();
+        let columns = batch
+            .columns()
+            .iter()
+            .map(|column| ArrayFormatter::try_new(column, &options))
+            .collect::<Result<Vec<_>, _>>()?;
+        for row in 0..batch.num_rows() {
+            let fields = columns
+                .iter()
+                .map(|column| column.value(row).try_to_string())
+                .collect::<Result<Vec<_>, _>>()?;
+            self.writer
+                .write_record(fields)
+                .map_err(failed(&self.path))?;
+        }
+        Ok(())
+    }
+
+    fn close(mut self) -> Result<(), Error> {
+        self.writer.flush().map_err(Error::io(self.path))
+    }
+}
+
 /// What the outputs of a run are made from.
 pub struct Results<'a> {
     /// The left records.
@@ -162,22 +198,41 @@ pub struct Results<'a> {
     pub right: &'a Records,
     /// The pairs, by left key.
     pub pairs: &'a [Pair],
+    /// Those of the pairs that the outputs list, in the same order.
+    pub shown: &'a [Pair],
     /// The names of the passes.
     pub passes: &'a [&'a str],
-    /// Why each pair is one.
+    /// Why each listed pair is one.
     pub reasons: Vec<String>,
+    /// What differs between the records of pairs.
+    pub differences: Differences<'a>,
     /// Unmatched records of either side, by key.
     pub unmatched: (Vec<u32>, Vec<u32>),
     /// The names of both files, for messages.
     pub files: (&'a str, &'a str),
 }
 
+/// What differs between the records of pairs, in the order of pairs, then of the specification.
+pub struct Differences<'a> {
+    /// The compared columns' names.
+    pub labels: Vec<&'a str>,
+    /// The differences.
+    pub found: &'a [Found],
+    /// Their values.
+    pub values: Values,
+}
+
 impl Results<'_> {
-    /// Writes all outputs but the summary.
+    /// Writes all outputs but the summary. `plain` pairs are listed among the others.
     ///
     /// # Errors
     /// When a file cannot be written.
-    pub fn write(self, draft: &Draft, formats: &[OutputFormat]) -> Result<(), Error> {
+    pub fn write(
+        &self,
+        draft: &Draft,
+        formats: &[OutputFormat],
+        plain: Option<&Listing<'_>>,
+    ) -> Result<(), Error> {
         draft.parquet(
             "unmatched_left.parquet",
             &unmatched(self.left, &self.unmatched.0)?,
@@ -188,39 +243,76 @@ impl Results<'_> {
         )?;
         draft.parquet("rejected.parquet", &self.rejected()?)?;
         draft.parquet("duplicates.parquet", &self.duplicates()?)?;
+        draft.parquet("differences.parquet", &self.differences()?)?;
         let pairs = self.pairs()?;
-        draft.parquet("pairs.parquet", &pairs)?;
-        if formats.contains(&OutputFormat::Csv) {
-            draft.csv("pairs.csv", &pairs)?;
-        }
-        Ok(())
-    }
-
-    fn pairs(self) -> Result<RecordBatch, Error> {
-        let left_key = |pair: &Pair| self.left.keys[pair.chosen.edge.left as usize].as_str();
-        let right_key = |pair: &Pair| self.right.keys[pair.chosen.edge.right as usize].as_str();
-        let texts = |of: &dyn Fn(&Pair) -> String| -> ArrayRef {
-            Arc::new(StringArray::from_iter_values(self.pairs.iter().map(of)))
+        let mut parquet = draft.parquet_sheet("pairs.parquet", pairs.schema())?;
+        let mut csv = formats
+            .contains(&OutputFormat::Csv)
+            .then(|| draft.csv_sheet("pairs.csv", pairs.schema_ref()))
+            .transpose()?;
+        let mut write = |batch: &RecordBatch| {
+            parquet.write(batch)?;
+            csv.as_mut().map_or(Ok(()), |csv| csv.write(batch))
         };
-        let columns = [
-            ("left_key", texts(&|pair| left_key(pair).to_owned())),
-            ("right_key", texts(&|pair| right_key(pair).to_owned())),
-            ("group_id", self.group_ids()),
-            ("pass", texts(&|pair| self.passes[pair.pass].to_owned())),
-            ("outcome", texts(&|pair| pair.outcome.name().to_owned())),
-            (
-                "score",
-                Arc::new(Float64Array::from_iter_values(
-                    self.pairs.iter().map(|pair| pair.chosen.edge.score),
-                )),
-            ),
-            ("reason", Arc::new(StringArray::from(self.reasons))),
-        ];
-        batch(columns)
+        match plain {
+            None => write(&pairs)?,
+            Some(plain) => {
+                let rows: Vec<u32> = self
+                    .shown
+                    .iter()
+                    .map(|pair| pair.chosen.edge.left)
+                    .collect();
+                plain.merge(&pairs, self.left, &rows, write)?;
+            }
+        }
+        parquet.close()?;
+        csv.map_or(Ok(()), CsvSheet::close)
     }
 
-    /// The name of each pair's group, from the keys of all its members.
-    fn group_ids(&self) -> ArrayRef {
+    fn left_key(&self, pair: &Pair) -> &str {
+        self.left.keys[pair.chosen.edge.left as usize].as_str()
+    }
+
+    fn right_key(&self, pair: &Pair) -> &str {
+        self.right.keys[pair.chosen.edge.right as usize].as_str()
+    }
+
+    fn differences(&self) -> Result<RecordBatch, Error> {
+        let Differences {
+            labels,
+            found,
+            values,
+        } = &self.differences;
+        let pairs = || found.iter().map(|found| &self.pairs[found.pair as usize]);
+        let column = |values: &StringArray| -> ArrayRef { Arc::new(values.clone()) };
+        batch([
+            ("left_key", texts(pairs().map(|pair| self.left_key(pair)))),
+            ("right_key", texts(pairs().map(|pair| self.right_key(pair)))),
+            (
+                "column",
+                texts(found.iter().map(|found| labels[found.column as usize])),
+            ),
+            ("left_value", column(&values.left)),
+            ("right_value", column(&values.right)),
+            ("delta", column(&values.delta)),
+        ])
+    }
+
+    fn pairs(&self) -> Result<RecordBatch, Error> {
+        let shown = || self.shown.iter();
+        pair_rows(&PairRows {
+            left_keys: shown().map(|pair| self.left_key(pair)).collect(),
+            right_keys: shown().map(|pair| self.right_key(pair)).collect(),
+            passes: shown().map(|pair| self.passes[pair.pass]).collect(),
+            outcomes: shown().map(|pair| pair.outcome.name()).collect(),
+            scores: shown().map(|pair| pair.chosen.edge.score).collect(),
+            reasons: &self.reasons,
+            groups: Some(self.group_ids()),
+        })
+    }
+
+    /// The name of each listed pair's group, from the keys of all its members.
+    fn group_ids(&self) -> Vec<String> {
         let groups = self
             .pairs
             .iter()
@@ -233,22 +325,19 @@ impl Results<'_> {
             lefts.push(pair.chosen.edge.left);
             rights.push(pair.chosen.edge.right);
         }
-        let keys = |rows: &mut Vec<u32>, records: &Records| {
-            rows.sort_unstable();
-            rows.dedup();
-            rows.iter()
-                .map(|&row| records.keys[row as usize].clone())
-                .collect::<Vec<_>>()
-        };
         let names: Vec<String> = members
             .iter_mut()
-            .map(|(lefts, rights)| group_id(&keys(lefts, self.left), &keys(rights, self.right)))
+            .map(|(lefts, rights)| {
+                group_id(
+                    &member_keys(lefts, self.left),
+                    &member_keys(rights, self.right),
+                )
+            })
             .collect();
-        texts(
-            self.pairs
-                .iter()
-                .map(|pair| names[pair.group as usize].as_str()),
-        )
+        self.shown
+            .iter()
+            .map(|pair| names[pair.group as usize].clone())
+            .collect()
     }
 
     fn sides(&self) -> [(Side, &str, &Records); 2] {
@@ -307,6 +396,46 @@ impl Results<'_> {
     }
 }
 
+/// Columns of the output of pairs.
+pub struct PairRows<'a> {
+    /// The left keys.
+    pub left_keys: Vec<&'a str>,
+    /// The right keys.
+    pub right_keys: Vec<&'a str>,
+    /// The passes' names.
+    pub passes: Vec<&'a str>,
+    /// What became of the pairs.
+    pub outcomes: Vec<&'a str>,
+    /// Their scores.
+    pub scores: Vec<f64>,
+    /// Why they are pairs.
+    pub reasons: &'a [String],
+    /// The names of their groups; none where each pair is a group of its own.
+    pub groups: Option<Vec<String>>,
+}
+
+/// Pairs as rows of `pairs.parquet`.
+///
+/// # Errors
+/// Only if Arrow refuses columns of one length.
+pub fn pair_rows(rows: &PairRows<'_>) -> Result<RecordBatch, Error> {
+    let keys = rows.left_keys.iter().zip(&rows.right_keys);
+    let groups = rows.groups.clone().unwrap_or_else(|| {
+        keys.map(|(left, right)| group_id(&[left], &[right]))
+            .collect()
+    });
+    let column = |values: &[&str]| texts(values.iter().copied());
+    batch([
+        ("left_key", column(&rows.left_keys)),
+        ("right_key", column(&rows.right_keys)),
+        ("group_id", texts(groups.iter().map(String::as_str))),
+        ("pass", column(&rows.passes)),
+        ("outcome", column(&rows.outcomes)),
+        ("score", Arc::new(Float64Array::from(rows.scores.clone()))),
+        ("reason", texts(rows.reasons.iter().map(String::as_str))),
+    ])
+}
+
 fn texts<'a>(values: impl Iterator<Item = &'a str>) -> ArrayRef {
     Arc::new(StringArray::from_iter_values(values))
 }
@@ -316,9 +445,10 @@ fn lines(values: impl Iterator<Item = u64>) -> ArrayRef {
 }
 
 fn batch<const N: usize>(columns: [(&str, ArrayRef); N]) -> Result<RecordBatch, Error> {
-    Ok(RecordBatch::try_from_iter_with_nullable(
-        columns.map(|(name, array)| (name, array, name == "column")),
-    )?)
+    const NULLABLE: [&str; 4] = ["column", "left_value", "right_value", "delta"];
+    Ok(RecordBatch::try_from_iter_with_nullable(columns.map(
+        |(name, array)| (name, array, NULLABLE.contains(&name)),
+    ))?)
 }
 
 /// The key, then the canonical columns with their original values. Where a canonical column is
@@ -343,9 +473,18 @@ fn unmatched(records: &Records, rows: &[u32]) -> Result<RecordBatch, Error> {
     )?)
 }
 
+/// The keys of some records, in the order of keys, each once.
+fn member_keys<'k>(rows: &mut Vec<u32>, records: &'k Records) -> Vec<&'k str> {
+    rows.sort_unstable();
+    rows.dedup();
+    rows.iter()
+        .map(|&row| records.keys[row as usize].as_str())
+        .collect()
+}
+
 /// A name for a group of records that depends on their keys alone: 16 bytes of a hash, in hex.
 #[must_use]
-pub fn group_id(left: &[String], right: &[String]) -> String {
+pub fn group_id(left: &[&str], right: &[&str]) -> String {
     let mut hash = Sha256::new();
     for (side, keys) in [(b'l', left), (b'r', right)] {
         for key in keys {

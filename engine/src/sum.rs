@@ -5,12 +5,12 @@ use crds::matching::{Cardinality, MatchingSpec, Sum};
 use datafusion::arrow::array::{Array, AsArray, UInt32Array};
 use datafusion::arrow::datatypes::{DataType, Date32Type, Schema};
 
-use crate::Prepared;
 use crate::compare::common_scale;
 use crate::error::Error;
 use crate::expression::Lookup;
 use crate::outcome::Side;
 use crate::plan::words;
+use crate::prepare::Prepared;
 use crate::split::{self, Item, Problem, Rules};
 
 /// What a pass with `sum` adds up, with columns as places in the batches of both sides.
@@ -78,7 +78,7 @@ impl SumPlan {
     ///
     /// # Errors
     /// When amounts do not fit a common scale; [`Error::Cancelled`].
-    pub(crate) fn run(
+    pub fn run(
         &self,
         path: &str,
         [left, right]: [&Prepared; 2],

@@ -18,18 +18,10 @@ pub fn unsupported(spec: &MatchingSpec) -> Vec<SpecError> {
         sources(dataset, side, &mut refuse);
     }
     refuse(spec.fx.is_some(), "fx".into());
-    refuse(!spec.diff.is_empty(), "diff".into());
-    let limits = spec.limits.as_ref();
-    refuse(
-        limits.is_some_and(|limits| limits.memory.is_some()),
-        "limits.memory".into(),
-    );
     for (index, format) in spec.formats().iter().enumerate() {
         let unwritten = matches!(format, OutputFormat::Html | OutputFormat::Xlsx);
         refuse(unwritten, format!("output.formats[{index}]"));
     }
-    let pairs = spec.output.as_ref().and_then(|output| output.pairs);
-    refuse(pairs.is_some(), "output.pairs".into());
     errors
 }
 

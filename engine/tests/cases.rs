@@ -76,6 +76,15 @@ fn describe(folder: &Path) -> String {
             "pair {left} = {right} | {pass} {outcome} {score} | {reason}"
         );
     }
+    for row in ran.rows("differences.parquet") {
+        let [left, right, column, left_value, right_value, delta] = row.as_slice() else {
+            unreachable!()
+        };
+        let _ = writeln!(
+            text,
+            "difference {left} = {right} | {column} {left_value} -> {right_value} | {delta}"
+        );
+    }
     for side in ["left", "right"] {
         for row in ran.rows(&format!("unmatched_{side}.parquet")) {
             let _ = writeln!(text, "unmatched {side} {}", row.join(" | "));

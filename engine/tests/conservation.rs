@@ -30,8 +30,23 @@ fn specs() -> impl Strategy<Value = String> {
     let policy = prop::sample::select(vec!["report", "first", "reject"]);
     let nulls = prop::sample::select(vec!["mismatch", "neutral", "match"]);
     let score = prop::sample::select(vec!["weighted", "fellegiSunter"]);
-    (policy.clone(), policy, nulls, 0_u8..=10, 0_u8..=10, any::<bool>(), score).prop_map(
-        |(left, right, nulls, accept, review, exact_first, score)| {
+    let diff = prop::sample::select(vec![
+        "",
+        "diff: [{column: memo, exact: {}}, {column: amount, number: {abs: \"0.5\"}}]\n",
+    ]);
+    let shown = prop::sample::select(vec!["all", "exceptions"]);
+    let how = prop::sample::select(vec![
+        "assign: greedy",
+        "assign: optimal",
+        "margin: 0.1",
+        "cardinality: oneToMany",
+        "cardinality: manyToOne",
+        "cardinality: manyToMany",
+    ]);
+    let thresholds = (0_u8..=10, 0_u8..=10);
+    let policies = (policy.clone(), policy);
+    (policies, nulls, thresholds, any::<bool>(), score, diff, shown, how).prop_map(
+        |((left, right), nulls, (accept, review), exact_first, score, diff, shown, how)| {
             let (accept, review) = (f64::from(accept.max(review)) / 10.0, f64::from(review.min(accept)) / 10.0);
             let dataset = |side| format!(
                 "{side}: {{source: {{uri: {side}.csv}}, key: [id], \
@@ -41,13 +56,14 @@ fn specs() -> impl Strategy<Value = String> {
                          {column: amount, exact: {}}]}\n";
             let fuzzy = format!(
                 "  - name: fuzzy\n    block: [[ref], [\"substr(memo, 1, 1)\"]]\n    score: {score}\n    \
-                 assign: greedy\n    accept: {accept}\n    review: {review}\n    compare:\n      \
+                 {how}\n    accept: {accept}\n    review: {review}\n    compare:\n      \
                  - {{column: amount, number: {{abs: \"1\"}}, nulls: {nulls}, weight: 2}}\n      \
                  - {{column: memo, text: {{method: levenshtein, atLeast: 0.3}}}}\n"
             );
             let passes = if exact_first { format!("{exact}{fuzzy}") } else { format!("{fuzzy}{exact}") };
             format!(
-                "{}{}duplicates: {{left: {left}, right: {right}}}\npasses:\n{passes}",
+                "{}{}duplicates: {{left: {left}, right: {right}}}\n{diff}\
+                 output: {{pairs: {shown}}}\npasses:\n{passes}",
                 dataset("left"), dataset("right")
             )
         },
@@ -58,7 +74,14 @@ fn csv(rows: &[String]) -> Vec<u8> {
     format!("id,ref,amount,memo\n{}\n", rows.join("\n")).into_bytes()
 }
 
-fn check(ran: &Ran, side: &str, summary: &SideSummary, pair_column: usize, rows: usize) {
+fn check(
+    ran: &Ran,
+    exceptions: bool,
+    side: &str,
+    summary: &SideSummary,
+    pair_column: usize,
+    rows: usize,
+) {
     let SideSummary {
         matched,
         differing,
@@ -75,6 +98,7 @@ fn check(ran: &Ran, side: &str, summary: &SideSummary, pair_column: usize, rows:
     );
     let paired = ran.column("pairs.parquet", pair_column);
     let alone = ran.column(&format!("unmatched_{side}.parquet"), 0);
+    let unlisted = if exceptions { matched } else { 0 };
     let keys: BTreeSet<&String> = paired.iter().chain(&alone).collect();
     assert_eq!(
         keys.len(),
@@ -83,8 +107,13 @@ fn check(ran: &Ran, side: &str, summary: &SideSummary, pair_column: usize, rows:
     );
     assert_eq!(
         (paired.len() as u64, alone.len() as u64),
-        (matched + review, unmatched)
+        (matched + differing + review - unlisted, unmatched)
     );
+    let differing_pairs: BTreeSet<String> = ran
+        .column("differences.parquet", pair_column)
+        .into_iter()
+        .collect();
+    assert_eq!(differing_pairs.len() as u64, differing);
     let of_side = |name| ran.column(name, 0).iter().filter(|s| *s == side).count() as u64;
     assert_eq!(of_side("duplicates.parquet"), duplicate);
     assert_eq!(of_side("rejected.parquet"), rejected);
@@ -100,11 +129,12 @@ proptest! {
         (right, shuffled_right) in rows().prop_flat_map(|rows| (Just(rows.clone()), Just(rows).prop_shuffle())),
     ) {
         let one = run_texts(&spec, &csv(&left), &csv(&right)).unwrap();
-        check(&one, "left", &one.summary.left, 0, left.len());
-        check(&one, "right", &one.summary.right, 1, right.len());
+        let exceptions = spec.contains("pairs: exceptions");
+        check(&one, exceptions, "left", &one.summary.left, 0, left.len());
+        check(&one, exceptions, "right", &one.summary.right, 1, right.len());
 
         let other = run_texts(&spec, &csv(&shuffled_left), &csv(&shuffled_right)).unwrap();
-        for name in ["pairs.parquet", "unmatched_left.parquet", "unmatched_right.parquet"] {
+        for name in ["pairs.parquet", "differences.parquet", "unmatched_left.parquet", "unmatched_right.parquet"] {
             prop_assert_eq!(one.rows(name), other.rows(name));
         }
         prop_assert_eq!((one.summary.left, one.summary.right), (other.summary.left, other.summary.right));

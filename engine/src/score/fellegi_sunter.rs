@@ -210,6 +210,7 @@ mod tests {
             monotone_bits(&[0.1, 0.3, 0.6], &[0.5, 0.0, 0.5])[1..],
             [(0.9_f64 / 0.5).log2(); 2]
         );
-        assert_eq!([0.0, 1e9, -1e9].map(probability), [0.5, 1.0, 0.0]);
+        let bits = [0.0, 1e9, -1e9].map(|bits| probability(bits).to_bits());
+        assert_eq!(bits, [0.5_f64, 1.0, 0.0].map(f64::to_bits));
     }
 }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::score::pattern::Counter;
 
-/// A generator of numbers in [0, 1): Steele, Lea and Flood's SplitMix64.
+/// A generator of numbers in [0, 1): Steele, Lea and Flood's `SplitMix64`.
 struct Numbers(u64);
 
 impl Numbers {
@@ -86,6 +86,10 @@ impl World {
     }
 
     /// The patterns of the candidates, and of a tenth of all pairs.
+    #[expect(
+        clippy::type_complexity,
+        reason = "patterns with their counts, of two samples"
+    )]
     fn pairs(&self, seed: u64) -> (Vec<(Pattern, u64)>, Vec<(Pattern, u64)>) {
         let mut numbers = Numbers(seed);
         let (mut candidates, mut random) = (Counter::default(), Counter::default());

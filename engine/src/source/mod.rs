@@ -2,7 +2,7 @@
 
 mod csv;
 mod lines;
-mod parquet;
+pub(crate) mod parquet;
 pub mod value;
 
 use crate::error::Error;
@@ -86,21 +86,21 @@ pub fn read(
 }
 
 /// A canonical column and the column of the file that it is made from.
-struct Slot<'a> {
+pub(crate) struct Slot<'a> {
     /// The canonical name.
-    name: &'a str,
+    pub(crate) name: &'a str,
     /// The column's name in the file.
-    from: &'a str,
+    pub(crate) from: &'a str,
     /// The column's place in the file.
-    index: usize,
+    pub(crate) index: usize,
     /// The declared type.
-    data_type: Option<ColumnType>,
+    pub(crate) data_type: Option<ColumnType>,
     /// How a date is written, in strftime notation.
     date_format: Option<&'a str>,
 }
 
 /// The canonical columns: the declared ones in their order, then the file's others in theirs.
-fn slots<'a>(
+pub(crate) fn slots<'a>(
     dataset: &'a Dataset,
     file: &InputFile,
     present: &'a [String],

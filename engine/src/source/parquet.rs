@@ -115,10 +115,10 @@ pub(super) fn read(
 }
 
 /// Rows whose value does not fit, and why.
-type Faults = Vec<(usize, String)>;
+pub(crate) type Faults = Vec<(usize, String)>;
 
 /// The column in its canonical type; the text of an error is about the column as a whole.
-fn convert(array: &ArrayRef, slot: &Slot<'_>) -> Result<(ArrayRef, Faults), String> {
+pub(crate) fn convert(array: &ArrayRef, slot: &Slot<'_>) -> Result<(ArrayRef, Faults), String> {
     let cannot = |to: &str| {
         format!(
             "the column `{}` is {} and cannot be read as {to}; change its type in `columns`",

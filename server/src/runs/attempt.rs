@@ -55,7 +55,7 @@ impl From<engine::Error> for Failure {
         let kind = match &error {
             engine::Error::Spec(_) | engine::Error::Expression { .. } => "invalidSpecification",
             engine::Error::Input { .. } => "input",
-            engine::Error::Budget { .. } => "budget",
+            engine::Error::Budget { .. } | engine::Error::Memory { .. } => "budget",
             engine::Error::Rejected { .. } => "rejected",
             engine::Error::Conservation { .. } => "conservation",
             engine::Error::Cancelled => "cancelled",

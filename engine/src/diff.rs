@@ -1,0 +1,215 @@
+//! Differences: the columns of matched pairs that say something else on either side.
+//!
+//! Values are compared as the files have them, before any clean-up. Two nulls do not differ; a null
+//! and a value do.
+
+pub mod keyed;
+
+use crate::compare::{FAILED, Feature};
+use crate::error::Error;
+use crate::ledger::Pair;
+use crate::outcome::Outcome;
+use crate::plan::ComparisonPlan;
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray, StringBuilder};
+use datafusion::arrow::datatypes::{DataType, Date32Type, Decimal128Type, Int64Type, i256};
+use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
+
+/// How many pairs are compared in one go; it bounds the memory for similarities.
+const STEP: usize = 8192;
+
+/// One column of one pair that differs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// The pair, by index.
+    pub pair: u32,
+    /// The column, by its index in [`crate::plan::Plan::differences`].
+    pub column: u32,
+}
+
+/// Compares the columns of every matched pair, marks those that differ as [`Outcome::Differing`],
+/// and returns what differs in the order of pairs, then of the specification. `left` and `right`
+/// hold the records' original values.
+///
+/// # Errors
+/// When numbers of both sides do not fit 38 digits at the scale that they share.
+pub fn find(
+    plans: &[ComparisonPlan],
+    left: &RecordBatch,
+    right: &RecordBatch,
+    pairs: &mut [Pair],
+) -> Result<Vec<Found>, Error> {
+    let matched: Vec<u32> = (0_u32..)
+        .zip(&*pairs)
+        .filter(|(_, pair)| pair.outcome == Outcome::Matched)
+        .map(|(index, _)| index)
+        .collect();
+    let mut found = Vec::new();
+    let mut similarities = vec![0.0; STEP];
+    for (plan, column) in plans.iter().zip(0_u32..) {
+        let feature = Feature::new(plan, &format!("diff[{column}]"), left, right)?;
+        let (left, right) = (left.column(plan.left), right.column(plan.right));
+        for step in matched.chunks(STEP) {
+            let edges = || step.iter().map(|&pair| pairs[pair as usize].chosen.edge);
+            let lefts: Vec<u32> = edges().map(|edge| edge.left).collect();
+            let rights: Vec<u32> = edges().map(|edge| edge.right).collect();
+            let alive: Vec<u32> = (0..).take(step.len()).collect();
+            feature.compare(&lefts, &rights, &alive, &mut similarities);
+            for (at, &pair) in step.iter().enumerate() {
+                let differs = similarities[at].total_cmp(&FAILED).is_eq()
+                    && !(left.is_null(lefts[at] as usize) && right.is_null(rights[at] as usize));
+                if differs {
+                    found.push(Found { pair, column });
+                }
+            }
+        }
+    }
+    found.sort_unstable_by_key(|found| (found.pair, found.column));
+    for found in &found {
+        pairs[found.pair as usize].outcome = Outcome::Differing;
+    }
+    Ok(found)
+}
+
+/// The values behind some differences, as texts, in the order of the differences.
+pub struct Values {
+    /// The left values; null where the value is.
+    pub left: StringArray,
+    /// The right values; null where the value is.
+    pub right: StringArray,
+    /// Right minus left: a decimal for numbers, days for dates, else null.
+    pub delta: StringArray,
+}
+
+/// Writes the values of differences. `left`, `right`, `pairs` and `plans` are those of [`find`].
+///
+/// # Errors
+/// When Arrow cannot write a value of a column's type.
+pub fn values(
+    plans: &[ComparisonPlan],
+    left: &RecordBatch,
+    right: &RecordBatch,
+    pairs: &[Pair],
+    found: &[Found],
+) -> Result<Values, Error> {
+    let lefts: Vec<&ArrayRef> = plans.iter().map(|plan| left.column(plan.left)).collect();
+    let rights: Vec<&ArrayRef> = plans.iter().map(|plan| right.column(plan.right)).collect();
+    let delta = found.iter().map(|found| {
+        let edge = pairs[found.pair as usize].chosen.edge;
+        let column = found.column as usize;
+        let (l, r) = (edge.left as usize, edge.right as usize);
+        delta((lefts[column], l), (rights[column], r))
+    });
+    Ok(Values {
+        left: texts(&lefts, found, |found| {
+            pairs[found.pair as usize].chosen.edge.left as usize
+        })?,
+        right: texts(&rights, found, |found| {
+            pairs[found.pair as usize].chosen.edge.right as usize
+        })?,
+        delta: delta.collect(),
+    })
+}
+
+fn texts(
+    columns: &[&ArrayRef],
+    found: &[Found],
+    row: impl Fn(&Found) -> usize,
+) -> Result<StringArray, Error> {
+    const OPTIONS: FormatOptions<'static> = FormatOptions::new();
+    let formatters = columns
+        .iter()
+        .map(|column| ArrayFormatter::try_new(column, &OPTIONS))
+        .collect::<Result<Vec<_>, _>>()?;
+    let mut builder = StringBuilder::new();
+    let mut text = String::new();
+    for found in found {
+        let (column, row) = (found.column as usize, row(found));
+        if columns[column].is_null(row) {
+            builder.append_null();
+        } else {
+            text.clear();
+            formatters[column].value(row).write(&mut text)?;
+            builder.append_value(&text);
+        }
+    }
+    Ok(builder.finish())
+}
+
+/// Right minus left as text; none where a value is null or the columns are neither numbers nor
+/// dates.
+fn delta((left, l): (&ArrayRef, usize), (right, r): (&ArrayRef, usize)) -> Option<String> {
+    if left.is_null(l) || right.is_null(r) {
+        return None;
+    }
+    if let (Some(left), Some(right)) = (digits(left, l), digits(right, r)) {
+        let scale = left.1.max(right.1);
+        return Some(decimal_text(
+            at_scale(right, scale).wrapping_sub(at_scale(left, scale)),
+            scale,
+        ));
+    }
+    let days = |column: &ArrayRef, row| {
+        let dates = column.as_primitive_opt::<Date32Type>()?;
+        Some(i64::from(dates.value(row)))
+    };
+    Some((days(right, r)? - days(left, l)?).to_string())
+}
+
+/// A number as its digits and their scale.
+fn digits(column: &ArrayRef, row: usize) -> Option<(i128, u8)> {
+    match column.data_type() {
+        DataType::Int64 => Some((i128::from(column.as_primitive::<Int64Type>().value(row)), 0)),
+        DataType::Decimal128(_, scale) => Some((
+            column.as_primitive::<Decimal128Type>().value(row),
+            u8::try_from(*scale).ok()?,
+        )),
+        _ => None,
+    }
+}
+
+/// Digits at a scale that is at least their own. 256 bits hold 38 digits at any of them, and the
+/// difference of two.
+fn at_scale((digits, own): (i128, u8), scale: u8) -> i256 {
+    let factor = 10_i128.pow(u32::from(scale.saturating_sub(own)));
+    i256::from_i128(digits).wrapping_mul(i256::from_i128(factor))
+}
+
+fn decimal_text(digits: i256, scale: u8) -> String {
+    let text = digits.to_string();
+    let (sign, text) = match text.strip_prefix('-') {
+        Some(rest) => ("-", rest),
+        None => ("", text.as_str()),
+    };
+    let scale = usize::from(scale);
+    if scale == 0 {
+        return format!("{sign}{text}");
+    }
+    let padded = format!("{text:0>width$}", width = scale + 1);
+    let (whole, fraction) = padded.split_at(padded.len() - scale);
+    format!("{sign}{whole}.{fraction}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn deltas_keep_the_common_scale() {
+        let text = |digits: i128, scale| decimal_text(i256::from_i128(digits), scale);
+        assert_eq!(text(-5, 2), "-0.05");
+        assert_eq!(text(1250, 2), "12.50");
+        assert_eq!(text(0, 3), "0.000");
+        assert_eq!(text(-7, 0), "-7");
+    }
+
+    #[test]
+    fn deltas_of_the_largest_numbers_do_not_wrap() {
+        let most = 10_i128.pow(38) - 1;
+        let delta = at_scale((most, 0), 38).wrapping_sub(at_scale((-most, 0), 38));
+        let nines = "9".repeat(37);
+        assert_eq!(
+            decimal_text(delta, 38),
+            format!("1{nines}8.{}", "0".repeat(38))
+        );
+    }
+}

@@ -1,0 +1,319 @@
+//! Passes at work: block, train, compare, assign; or add up; or pair keys.
+
+use crate::assign::{self, Edge};
+use crate::block::{self, Candidates};
+use crate::diff;
+use crate::diff::keyed::Plain;
+use crate::error::Error;
+use crate::ledger::Ledger;
+use crate::outcome::PassSummary;
+use crate::plan::{PassPlan, Plan};
+use crate::prepare::{Prepared, check_memory};
+use crate::progress::{Phase, Progress};
+use crate::score::fellegi_sunter::FellegiSunter;
+use crate::score::model::{Model, PassModel};
+use crate::score::{self, Features, Scorer, training};
+use crate::split;
+use crate::sum::SumPlan;
+use crds::matching::{MatchingSpec, Score};
+use datafusion::prelude::SessionContext;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// What passes work on.
+#[derive(Clone, Copy)]
+pub struct Work<'a> {
+    /// The job.
+    pub spec: &'a MatchingSpec,
+    /// Its plan.
+    pub plan: &'a Plan,
+    /// Where expressions and joins run.
+    pub session: &'a SessionContext,
+    /// The left side.
+    pub left: &'a Prepared,
+    /// The right side.
+    pub right: &'a Prepared,
+    /// Who is told.
+    pub progress: &'a Arc<dyn Progress>,
+}
+
+/// What the passes made of the records.
+pub struct Matched {
+    /// Who is taken, by which pairs.
+    pub ledger: Ledger,
+    /// The passes in figures; `pairs` counts those that were set aside.
+    pub passes: Vec<PassSummary>,
+    /// What scored the pairs of each pass; none where a pass adds up.
+    pub scorers: Vec<Option<Arc<Scorer>>>,
+    /// What was learned.
+    pub trained: Vec<PassModel>,
+}
+
+/// Runs the passes one after the other. `aside` are the plain rows of a keyed diff, `given` is a
+/// model to use instead of training.
+///
+/// # Errors
+/// Budgets, expressions that fail on a value, cancellation.
+pub async fn match_records(
+    work: Work<'_>,
+    aside: Option<&Plain>,
+    given: Option<&Model>,
+) -> Result<Matched, Error> {
+    let mut matched = Matched {
+        ledger: Ledger::new(work.left.records.keys.len(), work.right.records.keys.len()),
+        passes: Vec::new(),
+        scorers: Vec::new(),
+        trained: Vec::new(),
+    };
+    let mut budget = work.spec.effective_limits().max_pairs;
+    for (index, pass) in work.plan.passes.iter().enumerate() {
+        let before = Instant::now();
+        let step = Step {
+            spec: work.spec,
+            session: work.session,
+            pass,
+            index,
+            progress: work.progress,
+            given: given.and_then(|model| model.pass(&pass.name)),
+        };
+        let (lefts, rights, ledger) = (work.left, work.right, &mut matched.ledger);
+        let mut exhausted = 0;
+        let (candidates, scorer) = if let Some(aside) = aside {
+            let candidates = step.pair_keys(lefts, rights, aside.pairs, ledger, budget)?;
+            let features = Features::new(pass, &lefts.normalized, &rights.normalized)?;
+            let scorer = Scorer::new(pass, Arc::new(features));
+            (candidates, Some(Arc::new(scorer)))
+        } else if let Some(sum) = &pass.sum {
+            let found = step.add_up(sum, lefts, rights, ledger)?;
+            exhausted = found.exhausted;
+            (found.nodes, None)
+        } else {
+            let (candidates, scorer, model) = step.run(lefts, rights, ledger, &mut budget).await?;
+            matched.trained.extend(model);
+            (candidates, Some(scorer))
+        };
+        matched.scorers.push(scorer);
+        matched.passes.push(PassSummary {
+            name: pass.name.clone(),
+            pairs: aside.map_or(0, |aside| aside.pairs),
+            candidates,
+            exhausted,
+            seconds: before.elapsed().as_secs_f64(),
+        });
+    }
+    Ok(matched)
+}
+
+/// Trains every pass with `score: fellegiSunter` on all records, without matching.
+///
+/// # Errors
+/// Budgets, expressions that fail on a value, cancellation.
+pub async fn train(work: Work<'_>) -> Result<Vec<PassModel>, Error> {
+    let (lefts, rights) = (work.left, work.right);
+    let ledger = Ledger::new(lefts.records.keys.len(), rights.records.keys.len());
+    let mut budget = work.spec.effective_limits().max_pairs;
+    let mut trained = Vec::new();
+    for (index, pass) in work.plan.passes.iter().enumerate() {
+        if pass.score != Score::FellegiSunter {
+            continue;
+        }
+        let step = Step {
+            spec: work.spec,
+            session: work.session,
+            pass,
+            index,
+            progress: work.progress,
+            given: None,
+        };
+        let candidates = step.candidates(lefts, rights, &ledger, &mut budget).await?;
+        let features = Arc::new(Features::new(pass, &lefts.normalized, &rights.normalized)?);
+        trained.push(
+            step.train(lefts, rights, &features, &ledger, candidates.at_most)
+                .await?,
+        );
+    }
+    Ok(trained)
+}
+
+/// One pass at work.
+struct Step<'a> {
+    spec: &'a MatchingSpec,
+    session: &'a SessionContext,
+    pass: &'a PassPlan,
+    index: usize,
+    progress: &'a Arc<dyn Progress>,
+    /// The pass's part of a model that the run was given.
+    given: Option<&'a PassModel>,
+}
+
+impl Step<'_> {
+    /// Pairs what a keyed diff has left; returns how many pairs have equal keys, with the `plain`
+    /// ones.
+    fn pair_keys(
+        &self,
+        lefts: &Prepared,
+        rights: &Prepared,
+        plain: u64,
+        ledger: &mut Ledger,
+        budget: u64,
+    ) -> Result<u64, Error> {
+        let pass = self.pass.name.clone();
+        let assignment = diff::keyed::pairs(self.pass, &lefts.normalized, &rights.normalized)?;
+        let pairs = assignment.confirmed.len() as u64 + plain;
+        if pairs > budget {
+            return Err(Error::Budget {
+                pass,
+                detail: format!(
+                    "{pairs} keys are on both sides and limits.maxPairs allows {budget}"
+                ),
+                worst: String::new(),
+                remedy: "Raise limits.maxPairs".into(),
+            });
+        }
+        ledger.book(self.index, &assignment);
+        Ok(pairs)
+    }
+
+    /// Blocks, compares and assigns; returns how many candidate pairs were compared, the scorer,
+    /// and the model where one was trained.
+    async fn run(
+        &self,
+        lefts: &Prepared,
+        rights: &Prepared,
+        ledger: &mut Ledger,
+        budget: &mut u64,
+    ) -> Result<(u64, Arc<Scorer>, Option<PassModel>), Error> {
+        let pass = || self.pass.name.clone();
+        let candidates = self.candidates(lefts, rights, ledger, budget).await?;
+        let features = Features::new(self.pass, &lefts.normalized, &rights.normalized)?;
+        let features = Arc::new(features);
+        let mut trained = None;
+        let scorer = if self.pass.score == Score::FellegiSunter {
+            let model = match self.given {
+                Some(model) => model,
+                None => trained.insert(
+                    self.train(lefts, rights, &features, ledger, candidates.at_most)
+                        .await?,
+                ),
+            };
+            let (left, right) = (&lefts.normalized, &rights.normalized);
+            let weights = FellegiSunter::new(self.pass, model, left, right)?;
+            Scorer::learned(self.pass, features, weights)
+        } else {
+            Scorer::new(self.pass, features)
+        };
+        let scorer = Arc::new(scorer);
+
+        self.progress.phase(Phase::Compare { pass: pass() });
+        let max_edges = self.spec.effective_limits().max_edges;
+        let kept = score::score_all(
+            self.pass,
+            scorer.clone(),
+            candidates,
+            max_edges,
+            self.progress.clone(),
+        )
+        .await?;
+
+        let edge_bytes = (kept.edges.len() * size_of::<Edge>()) as u64;
+        check_memory(
+            self.spec,
+            (lefts, rights),
+            (" and their scored pairs", edge_bytes),
+        )?;
+        self.progress.phase(Phase::Assign { pass: pass() });
+        let (lefts, rights) = (ledger.left_open.len(), ledger.right_open.len());
+        let assignment = assign::assign(kept.edges, &self.pass.rules, lefts, rights);
+        ledger.book(self.index, &assignment);
+        Ok((kept.candidates, scorer, trained))
+    }
+
+    async fn candidates(
+        &self,
+        lefts: &Prepared,
+        rights: &Prepared,
+        ledger: &Ledger,
+        budget: &mut u64,
+    ) -> Result<Candidates, Error> {
+        let pass = self.pass.name.clone();
+        self.progress.phase(Phase::Block { pass });
+        let left = block::Open {
+            batch: &lefts.normalized,
+            open: &ledger.left_open,
+        };
+        let right = block::Open {
+            batch: &rights.normalized,
+            open: &ledger.right_open,
+        };
+        let candidates = block::candidates(self.session, self.pass, left, right, *budget).await?;
+        *budget = budget.saturating_sub(candidates.at_most);
+        Ok(candidates)
+    }
+
+    async fn train(
+        &self,
+        lefts: &Prepared,
+        rights: &Prepared,
+        features: &Arc<Features>,
+        ledger: &Ledger,
+        candidates: u64,
+    ) -> Result<PassModel, Error> {
+        let pass = self.pass.name.clone();
+        self.progress.phase(Phase::Train { pass });
+        let left = training::Side {
+            batch: &lefts.normalized,
+            open: &ledger.left_open,
+            keys: &lefts.records.keys,
+        };
+        let right = training::Side {
+            batch: &rights.normalized,
+            open: &ledger.right_open,
+            keys: &rights.records.keys,
+        };
+        let (session, progress) = (self.session, self.progress);
+        training::learn(
+            session,
+            self.pass,
+            features,
+            (left, right),
+            candidates,
+            progress,
+        )
+        .await
+    }
+
+    /// Adds records up; returns what was found, which is booked.
+    fn add_up(
+        &self,
+        sum: &SumPlan,
+        lefts: &Prepared,
+        rights: &Prepared,
+        ledger: &mut Ledger,
+    ) -> Result<split::Outcome, Error> {
+        let pass = || self.pass.name.clone();
+        self.progress.phase(Phase::Block { pass: pass() });
+        let left = block::Open {
+            batch: &lefts.normalized,
+            open: &ledger.left_open,
+        };
+        let right = block::Open {
+            batch: &rights.normalized,
+            open: &ledger.right_open,
+        };
+        let blocks = block::numbers(self.session, self.pass, left, right)?;
+        self.progress.phase(Phase::Assign { pass: pass() });
+        let told = |done, total| {
+            self.progress.advance(done, total);
+            !self.progress.is_cancelled()
+        };
+        let found = sum.run(
+            &self.pass.path,
+            [lefts, rights],
+            [&ledger.left_open, &ledger.right_open],
+            &blocks,
+            &told,
+        )?;
+        ledger.book_splits(self.index, sum.wholes, found.scale, &found.outcome.groups);
+        Ok(found.outcome)
+    }
+}
