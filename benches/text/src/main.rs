@@ -43,10 +43,12 @@ fn main() {
     let threads: usize = threads.parse().expect("a number of threads");
     let repeats: usize = repeats.parse().expect("a number of repetitions");
     let text = fs::read_to_string(path).expect("a readable file");
-    let pairs = || text.lines().filter_map(|line| line.split_once('\t'));
-    let left = StringArray::from_iter_values(pairs().map(|pair| pair.0));
-    let right = StringArray::from_iter_values(pairs().map(|pair| pair.1));
-    let rows: Vec<u32> = (0..).take(pairs().count()).collect();
+    let pairs: Vec<(&str, &str)> = (text.lines())
+        .filter_map(|line| line.split_once('\t'))
+        .collect();
+    let left = StringArray::from_iter_values(pairs.iter().map(|pair| pair.0));
+    let right = StringArray::from_iter_values(pairs.iter().map(|pair| pair.1));
+    let rows: Vec<u32> = (0..).take(pairs.len()).collect();
     let mut out = vec![0.0; rows.len()];
     let ready = (prepare(method, &left), prepare(method, &right));
     for _ in 0..repeats {
