@@ -1,4 +1,4 @@
-//! The text similarities against plain definitions and against RapidFuzz's values, and that there is
+//! The text similarities against plain definitions and against `RapidFuzz`'s values, and that there is
 //! only one Levenshtein.
 
 #![expect(
