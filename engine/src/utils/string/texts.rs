@@ -18,8 +18,11 @@ impl Texts {
         } else {
             StringArray::from_iter_values(column.iter().map(Option::unwrap_or_default))
         };
-        let all = texts.iter().all(|text| text.is_none_or(str::is_ascii));
-        let ascii = (!all)
+        let offsets = texts.value_offsets();
+        let used =
+            offsets[0].cast_unsigned() as usize..offsets[texts.len()].cast_unsigned() as usize;
+        // One look at all bytes is far quicker than one at each text.
+        let ascii = (!texts.values()[used].is_ascii())
             .then(|| BooleanBuffer::collect_bool(texts.len(), |row| texts.value(row).is_ascii()));
         Self { texts, ascii }
     }
