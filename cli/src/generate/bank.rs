@@ -168,8 +168,8 @@ fn decimal(cents: i64) -> String {
 }
 
 const SPLITS: &str = "\
-# Some payments here are one entry paid in several lines, or several entries paid in one: such groups
-# are members of one pass with a `sum`, after the passes for single pairs.
+# Some payments here are one entry paid in several lines, or several entries paid in one: a pass with
+# `sum` is for such groups.
 ";
 
 const JOB: &str = r#"# A generated ledger against a generated statement; truth.csv has the true pairs.
