@@ -43,7 +43,6 @@ fn main() {
             tolerance: 1,
             ..shape("15, tolerance 0.01", 15, 1_000_000)
         },
-        shape("3000 candidates", 3_000, 1_000_000_000),
         Shape {
             wholes: 500_000,
             ..shape("15, ten times more", 15, 1_000_000)

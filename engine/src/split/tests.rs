@@ -209,6 +209,15 @@ fn hundreds_of_equal_amounts_stay_cheap() {
 }
 
 #[test]
+fn thousands_of_candidates_end_within_the_budget() {
+    let scattered = |n: i128| n.pow(9) * 7_919 % 1_000_000_000_000_039 + 1_000_000_000_000;
+    let parts: Vec<i128> = (1..=5_000).map(scattered).collect();
+    let outcome = solved(&problem(&[3_000_000_000_000_001], &parts), &rules());
+    assert!(outcome.nodes <= rules().node_budget + 1);
+    assert_eq!(outcome.groups.len() as u64, 1);
+}
+
+#[test]
 fn powers_of_two_have_one_solution() {
     let powers: Vec<i128> = (0..100).map(|n| 1_i128 << n).collect();
     let whole = powers.iter().step_by(10).sum();
@@ -226,6 +235,21 @@ fn amounts_that_share_a_divisor_rule_a_whole_out_at_once() {
 }
 
 #[test]
+fn a_whole_just_below_or_above_a_shared_divisor_is_within_the_tolerance() {
+    let parts: Vec<i128> = (0..10).map(|n| 100 << n).collect();
+    let rules = Rules {
+        tolerance: 2,
+        ..rules()
+    };
+    for off in [-2, 1] {
+        let whole = parts[9] + parts[8] + parts[0] + off;
+        let outcome = solved(&problem(&[whole], &parts), &rules);
+        assert_eq!(brief(&outcome), [(0, vec![0, 8, 9], Why::Unique)]);
+        assert_eq!(outcome.groups[0].residual, -off);
+    }
+}
+
+#[test]
 fn amounts_at_the_ends_of_the_range_neither_overflow_nor_match_by_wrapping() {
     let amounts = [i128::MAX, i128::MIN, i128::MAX - 1, i128::MIN + 1, 1, -1, 5];
     for tolerance in [0, 1, u128::MAX] {
@@ -239,9 +263,10 @@ fn amounts_at_the_ends_of_the_range_neither_overflow_nor_match_by_wrapping() {
     let largest = i128::MAX / 6;
     let outcome = solved(&problem(&[largest], &[largest - 1, 1]), &rules());
     assert_eq!(brief(&outcome), [(0, vec![0, 1], Why::Unique)]);
-    let many = vec![largest / 100; 700];
-    let outcome = solved(&problem(&[largest / 100 * 2], &many), &rules());
-    assert_eq!(outcome.groups[0].why, Why::Ambiguous);
+    // All of them together exceed the range, two of the smallest do not.
+    let many: Vec<i128> = (0..700).map(|n| largest / 100 - n * n).collect();
+    let outcome = solved(&problem(&[many[690] + many[691]], &many), &rules());
+    assert_eq!(outcome.groups.len(), 1);
 }
 
 #[test]
