@@ -369,7 +369,8 @@ impl Step<'_> {
         let features = Features::new(self.pass, &lefts.normalized, &rights.normalized)?;
         let features = Arc::new(features);
         let mut trained = None;
-        let scorer = if self.pass.score == Score::FellegiSunter {
+        let mut learned = None;
+        if self.pass.score == Score::FellegiSunter {
             let model = match self.given {
                 Some(model) => model,
                 None => trained.insert(
@@ -377,12 +378,12 @@ impl Step<'_> {
                         .await?,
                 ),
             };
-            let (left, right) = (&lefts.normalized, &rights.normalized);
-            let weights = FellegiSunter::new(self.pass, model, left, right)?;
-            Scorer::learned(self.pass, features, weights)
-        } else {
-            Scorer::new(self.pass, features)
-        };
+            let sides = (&lefts.normalized, &rights.normalized);
+            let open = |open: &[bool]| open.iter().filter(|open| **open).count();
+            let open = (open(&ledger.left_open), open(&ledger.right_open));
+            learned = Some(FellegiSunter::new(self.pass, model, sides, open)?);
+        }
+        let scorer = Scorer::new(self.pass, features, learned);
         let scorer = Arc::new(scorer);
 
         self.progress.phase(Phase::Compare { pass: pass() });
