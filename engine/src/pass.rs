@@ -81,7 +81,7 @@ pub async fn match_records(
         let (candidates, scorer) = if let Some(aside) = aside {
             let candidates = step.pair_keys(lefts, rights, aside.pairs, ledger, budget)?;
             let features = Features::new(pass, &lefts.normalized, &rights.normalized)?;
-            let scorer = Scorer::new(pass, Arc::new(features));
+            let scorer = Scorer::new(pass, Arc::new(features), None);
             (candidates, Some(Arc::new(scorer)))
         } else if let Some(sum) = &pass.sum {
             let found = step.add_up(sum, lefts, rights, ledger)?;
@@ -188,7 +188,8 @@ impl Step<'_> {
         let features = Features::new(self.pass, &lefts.normalized, &rights.normalized)?;
         let features = Arc::new(features);
         let mut trained = None;
-        let scorer = if self.pass.score == Score::FellegiSunter {
+        let mut learned = None;
+        if self.pass.score == Score::FellegiSunter {
             let model = match self.given {
                 Some(model) => model,
                 None => trained.insert(
@@ -196,12 +197,12 @@ impl Step<'_> {
                         .await?,
                 ),
             };
-            let (left, right) = (&lefts.normalized, &rights.normalized);
-            let weights = FellegiSunter::new(self.pass, model, left, right)?;
-            Scorer::learned(self.pass, features, weights)
-        } else {
-            Scorer::new(self.pass, features)
-        };
+            let sides = (&lefts.normalized, &rights.normalized);
+            let open = |open: &[bool]| open.iter().filter(|open| **open).count();
+            let open = (open(&ledger.left_open), open(&ledger.right_open));
+            learned = Some(FellegiSunter::new(self.pass, model, sides, open)?);
+        }
+        let scorer = Scorer::new(self.pass, features, learned);
         let scorer = Arc::new(scorer);
 
         self.progress.phase(Phase::Compare { pass: pass() });
