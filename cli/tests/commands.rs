@@ -146,6 +146,31 @@ fn validate_opens_no_data() {
 }
 
 #[test]
+fn validate_with_plan_opens_the_data_and_prints_blocks_pairs_and_largest_keys() {
+    let folder = job(&JOB.replace(
+        "name: exact, ",
+        "name: near, block: [[amount], [\"left(amount, 1)\"]], ",
+    ));
+    reconcile()
+        .args(["validate", "--plan"])
+        .arg(folder.path().join("job.yaml"))
+        .assert()
+        .success()
+        .stdout(predicate::str::contains("ok, 1 pass"))
+        .stdout(predicate::str::contains("pass `near`: 2 blocks\n"))
+        .stdout(predicate::str::contains("1. amount: 1 pairs"))
+        .stdout(predicate::str::contains("1 pairs from (1) with 1 × 1 rows"))
+        .stdout(predicate::str::contains("in all at most 2 pairs"));
+    let folder = job(&JOB.replace("left.csv", "is-not-there.csv"));
+    reconcile()
+        .args(["validate", "--plan"])
+        .arg(folder.path().join("job.yaml"))
+        .assert()
+        .code(1)
+        .stderr(predicate::str::contains("is-not-there.csv"));
+}
+
+#[test]
 fn paths_of_a_whole_manifest_start_with_spec() {
     let indented = JOB
         .replace("uri: left.csv", "uri: left.csv, upload: {id: x}")

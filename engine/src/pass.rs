@@ -104,6 +104,34 @@ pub async fn match_records(
     Ok(matched)
 }
 
+/// Says which pairs each pass would compare; see [`crate::plan_text`].
+///
+/// # Errors
+/// Expressions that fail on a value, cancellation.
+pub fn describe(work: Work<'_>) -> Result<String, Error> {
+    let all = |side: &Prepared| vec![true; side.records.keys.len()];
+    let (left_open, right_open) = (all(work.left), all(work.right));
+    let mut text = String::new();
+    for pass in work.plan.passes.iter().filter(|pass| pass.sum.is_none()) {
+        if work.progress.is_cancelled() {
+            return Err(Error::Cancelled);
+        }
+        let name = pass.name.clone();
+        work.progress.phase(Phase::Block { pass: name });
+        let left = block::Open {
+            batch: &work.left.normalized,
+            open: &left_open,
+        };
+        let right = block::Open {
+            batch: &work.right.normalized,
+            open: &right_open,
+        };
+        let most = work.spec.effective_limits().max_pairs;
+        text += &block::describe(work.session, pass, left, right, most)?;
+    }
+    Ok(text)
+}
+
 /// Trains every pass with `score: fellegiSunter` on all records, without matching.
 ///
 /// # Errors
@@ -125,10 +153,10 @@ pub async fn train(work: Work<'_>) -> Result<Vec<PassModel>, Error> {
             progress: work.progress,
             given: None,
         };
-        let candidates = step.candidates(lefts, rights, &ledger, &mut budget).await?;
+        let candidates = step.candidates(lefts, rights, &ledger, &mut budget)?;
         let features = Arc::new(Features::new(pass, &lefts.normalized, &rights.normalized)?);
         trained.push(
-            step.train(lefts, rights, &features, &ledger, candidates.at_most)
+            step.train(lefts, rights, &features, &ledger, &candidates)
                 .await?,
         );
     }
@@ -184,7 +212,7 @@ impl Step<'_> {
         budget: &mut u64,
     ) -> Result<(u64, Arc<Scorer>, Option<PassModel>), Error> {
         let pass = || self.pass.name.clone();
-        let candidates = self.candidates(lefts, rights, ledger, budget).await?;
+        let candidates = self.candidates(lefts, rights, ledger, budget)?;
         let features = Features::new(self.pass, &lefts.normalized, &rights.normalized)?;
         let features = Arc::new(features);
         let mut trained = None;
@@ -193,7 +221,7 @@ impl Step<'_> {
             let model = match self.given {
                 Some(model) => model,
                 None => trained.insert(
-                    self.train(lefts, rights, &features, ledger, candidates.at_most)
+                    self.train(lefts, rights, &features, ledger, &candidates)
                         .await?,
                 ),
             };
@@ -229,7 +257,7 @@ impl Step<'_> {
         Ok((kept.candidates, scorer, trained))
     }
 
-    async fn candidates(
+    fn candidates(
         &self,
         lefts: &Prepared,
         rights: &Prepared,
@@ -246,7 +274,7 @@ impl Step<'_> {
             batch: &rights.normalized,
             open: &ledger.right_open,
         };
-        let candidates = block::candidates(self.session, self.pass, left, right, *budget).await?;
+        let candidates = block::candidates(self.session, self.pass, left, right, *budget)?;
         *budget = budget.saturating_sub(candidates.at_most);
         Ok(candidates)
     }
@@ -257,28 +285,24 @@ impl Step<'_> {
         rights: &Prepared,
         features: &Arc<Features>,
         ledger: &Ledger,
-        candidates: u64,
+        candidates: &Candidates,
     ) -> Result<PassModel, Error> {
         let pass = self.pass.name.clone();
         self.progress.phase(Phase::Train { pass });
         let left = training::Side {
-            batch: &lefts.normalized,
             open: &ledger.left_open,
             keys: &lefts.records.keys,
         };
         let right = training::Side {
-            batch: &rights.normalized,
             open: &ledger.right_open,
             keys: &rights.records.keys,
         };
-        let (session, progress) = (self.session, self.progress);
         training::learn(
-            session,
             self.pass,
             features,
             (left, right),
             candidates,
-            progress,
+            self.progress,
         )
         .await
     }
@@ -301,7 +325,7 @@ impl Step<'_> {
             batch: &rights.normalized,
             open: &ledger.right_open,
         };
-        let blocks = block::numbers(self.session, self.pass, left, right)?;
+        let blocks = block::block_numbers(self.session, self.pass, left, right)?;
         self.progress.phase(Phase::Assign { pass: pass() });
         let told = |done, total| {
             self.progress.advance(done, total);
