@@ -78,7 +78,8 @@ pub fn input(
             return Err(JobError::Spec(vec![SpecError {
                 path: format!("{side}.source"),
                 message: format!(
-                    "uploads and ConfigMaps belong to a platform; give the file with --{side} FILE"
+                    "uploads and ConfigMaps belong to a platform; give the file with --{} FILE",
+                    side.trim_start_matches("fx.")
                 ),
             }]));
         }

@@ -10,6 +10,8 @@ mod compare;
 mod error;
 mod explain;
 mod expression;
+mod filter;
+mod fx;
 mod normalize;
 mod outcome;
 mod plan;
@@ -26,11 +28,14 @@ pub use error::Error;
 pub use outcome::{PassSummary, SideSummary, Summary};
 pub use plan::validate;
 pub use progress::{Phase, Progress, Silent};
+pub use source::{names_a_format, no_format};
 
-use crds::matching::{Dataset, DuplicatePolicy, MatchingSpec};
+use crds::matching::MatchingSpec;
 use datafusion::prelude::SessionContext;
+use fx::Rates;
 use outcome::{Fates, Ledger, Pair, Side};
 use plan::{PassPlan, Plan};
+use progress::Sides;
 use records::Records;
 use report::{Draft, Results};
 use score::Scorer;
@@ -49,6 +54,8 @@ pub struct RunRequest {
     pub left: InputFile,
     /// The right side's file.
     pub right: InputFile,
+    /// The file of `fx.rates`; none where the rules convert no currencies.
+    pub rates: Option<InputFile>,
     /// The folder for the outputs. It is made when it is not there.
     pub out_dir: PathBuf,
 }
@@ -75,23 +82,14 @@ pub async fn run(request: RunRequest, progress: Arc<dyn Progress>) -> Result<Sum
         spec,
         left,
         right,
+        rates,
         out_dir,
     } = request;
     validate(&spec).map_err(Error::Spec)?;
     let spec = Arc::new(spec);
 
     progress.phase(Phase::Read);
-    let (left_policy, right_policy) = spec.duplicate_policies();
-    let lefts = read(&spec, &spec.left, &left, left_policy, Side::Left, &progress).await?;
-    let rights = read(
-        &spec,
-        &spec.right,
-        &right,
-        right_policy,
-        Side::Right,
-        &progress,
-    )
-    .await?;
+    let (lefts, rights) = read(&spec, &left, &right, rates, &progress).await?;
     check_rejected(&spec, [(&left, &lefts.records), (&right, &rights.records)])?;
 
     let threads = available_parallelism().map_or(1, usize::from);
@@ -186,34 +184,104 @@ struct Prepared {
     normalized: datafusion::arrow::array::RecordBatch,
 }
 
-/// Reads a side on a thread for blocking work.
+/// Reads the rates and then both sides at once. Where both fail it is always the left side's error
+/// that is reported.
 async fn read(
     spec: &Arc<MatchingSpec>,
-    dataset: &Dataset,
-    file: &InputFile,
-    policy: DuplicatePolicy,
-    side: Side,
+    left: &InputFile,
+    right: &InputFile,
+    rates: Option<InputFile>,
     progress: &Arc<dyn Progress>,
-) -> Result<Prepared, Error> {
-    let (spec, dataset, input) = (spec.clone(), dataset.clone(), file.clone());
+) -> Result<(Prepared, Prepared), Error> {
+    let rates = read_rates(spec, rates, progress).await?;
+    let sides = Sides::new(progress.clone());
+    let reader = |side, file: &InputFile| Reader {
+        spec: spec.clone(),
+        file: file.clone(),
+        side,
+        rates: rates.clone(),
+        progress: sides.of(side),
+    };
+    let (lefts, rights) = tokio::join!(
+        reader(Side::Left, left).read(),
+        reader(Side::Right, right).read()
+    );
+    Ok((lefts?, rights?))
+}
+
+/// Does blocking work on a file on a thread of its own.
+async fn blocking<T: Send + 'static>(
+    file: &InputFile,
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        // A reader below the engine gave up on a file that no writer of its format makes.
+        Err(failed) if failed.is_panic() => Err(Error::input(
+            file,
+            "the file is damaged and cannot be read; write it again",
+        )),
+        Err(failed) => Err(failed.into()),
+    }
+}
+
+async fn read_rates(
+    spec: &MatchingSpec,
+    file: Option<InputFile>,
+    progress: &Arc<dyn Progress>,
+) -> Result<Option<Arc<Rates>>, Error> {
+    let Some(fx) = spec.fx.clone() else {
+        return Ok(None);
+    };
+    let file = file.ok_or_else(|| Error::spec("fx.rates.source", "no file was given for it"))?;
     let progress = progress.clone();
-    let work = move || {
-        let table = source::read(&dataset, &input, side, progress.as_ref())?;
-        let records = Records::new(table, &dataset, policy, side)?;
-        let normalized = normalize::normalized(&records.batch, &spec.normalize)?;
+    let input = file.clone();
+    let work = move || Rates::read(&fx, &input, progress.as_ref());
+    Ok(Some(Arc::new(blocking(&file, work).await?)))
+}
+
+/// What reads one side.
+struct Reader {
+    spec: Arc<MatchingSpec>,
+    file: InputFile,
+    side: Side,
+    rates: Option<Arc<Rates>>,
+    progress: Arc<dyn Progress>,
+}
+
+impl Reader {
+    /// Reads the side on a thread for blocking work.
+    async fn read(self) -> Result<Prepared, Error> {
+        let file = self.file.clone();
+        blocking(&file, move || self.prepare()).await
+    }
+
+    /// Read → types → where → rates → keys → normalise.
+    fn prepare(&self) -> Result<Prepared, Error> {
+        let (left_policy, right_policy) = self.spec.duplicate_policies();
+        let (dataset, policy) = match self.side {
+            Side::Left => (&self.spec.left, left_policy),
+            Side::Right => (&self.spec.right, right_policy),
+        };
+        let name = self.side.name();
+        let mut table = source::read(dataset, &self.file, name, self.progress.as_ref())?;
+        if let Some(sql) = &dataset.filter {
+            let schema = table.batch.schema();
+            let columns = plan::of_schema(&schema);
+            table = filter::keep(table, sql, &format!("{name}.where"), &columns)?;
+        }
+        if let Some(rates) = &self.rates {
+            table = rates.settle(table, &self.file, self.side)?;
+        }
+        let records = Records::new(table, dataset, policy, self.side)?;
+        let mut normalized = normalize::normalized(&records.batch, &self.spec.normalize)?;
+        if let Some(rates) = &self.rates {
+            normalized = rates.converted(&records.batch, &normalized, self.side)?;
+        }
         Ok(Prepared {
             records,
             normalized,
         })
-    };
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done,
-        // A reader below the engine gave up on a file that no writer of its format makes.
-        Err(failed) if failed.is_panic() => Err(Error::Input {
-            file: file.name.clone(),
-            detail: "the file is damaged and cannot be read; write it again".into(),
-        }),
-        Err(failed) => Err(failed.into()),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crds::decode::SpecError;
 use crds::matching::{
-    Cardinality, Comparison, Dataset, Format, MatchingSpec, Method, OutputFormat, Score, TextMethod,
+    Cardinality, Comparison, MatchingSpec, Method, OutputFormat, Score, TextMethod,
 };
 
 /// Every key that is refused, with its path.
@@ -16,10 +16,16 @@ pub fn unsupported(spec: &MatchingSpec) -> Vec<SpecError> {
             });
         }
     };
-    for (side, dataset) in [("left", &spec.left), ("right", &spec.right)] {
-        sources(dataset, side, &mut refuse);
+    let rates = spec.fx.as_ref().map(|fx| ("fx.rates", &fx.rates));
+    for (place, dataset) in [("left", &spec.left), ("right", &spec.right)]
+        .into_iter()
+        .chain(rates)
+    {
+        let source = &dataset.source;
+        refuse(source.sql.is_some(), format!("{place}.source.sql"));
+        let remote = source.uri.as_ref().is_some_and(|uri| uri.contains("://"));
+        refuse(remote, format!("{place}.source.uri"));
     }
-    refuse(spec.fx.is_some(), "fx".into());
     refuse(!spec.diff.is_empty(), "diff".into());
     refuse(spec.model.is_some(), "model".into());
     let limits = spec.limits.as_ref();
@@ -52,22 +58,6 @@ pub fn unsupported(spec: &MatchingSpec) -> Vec<SpecError> {
         }
     }
     errors
-}
-
-fn sources(dataset: &Dataset, side: &str, refuse: &mut dyn FnMut(bool, String)) {
-    refuse(dataset.source.sql.is_some(), format!("{side}.source.sql"));
-    refuse(dataset.filter.is_some(), format!("{side}.where"));
-    let unread = |format| !matches!(format, Format::Csv | Format::Parquet);
-    refuse(dataset.format.is_some_and(unread), format!("{side}.format"));
-    let options = dataset.options.clone().unwrap_or_default();
-    refuse(
-        options.encoding.is_some(),
-        format!("{side}.options.encoding"),
-    );
-    refuse(options.sheet.is_some(), format!("{side}.options.sheet"));
-    for (index, column) in dataset.columns.iter().enumerate() {
-        refuse(column.negate, format!("{side}.columns[{index}].negate"));
-    }
 }
 
 fn unknown_method(comparison: &Comparison) -> bool {

@@ -15,7 +15,7 @@ pub struct Ran {
     pub out: tempfile::TempDir,
 }
 
-/// Runs a job over two files on a runtime with two threads.
+/// Runs a job over two files on a runtime with two threads. The rates lie beside the left file.
 pub fn run_files(yaml: &str, left: &Path, right: &Path) -> Result<Ran, Error> {
     run_with(yaml, left, right, Arc::new(Silent)).0
 }
@@ -36,10 +36,13 @@ pub fn run_with(
         path: path.into(),
         name: path.file_name().unwrap().to_string_lossy().into_owned(),
     };
+    let rates = spec.fx.as_ref().and_then(|fx| fx.rates.source.uri.as_ref());
+    let rates = rates.map(|uri| file(&left.with_file_name(uri)));
     let request = RunRequest {
         spec,
         left: file(left),
         right: file(right),
+        rates,
         out_dir: out.path().join("out"),
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()

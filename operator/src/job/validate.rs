@@ -94,16 +94,26 @@ pub fn in_spec(error: SpecError) -> SpecError {
     SpecError { path, ..error }
 }
 
-/// A platform reads no local files.
+/// A platform reads no local files and queries no databases.
 fn local_paths(matching: &MatchingSpec) -> Vec<SpecError> {
-    [("left", &matching.left), ("right", &matching.right)]
-        .into_iter()
-        .filter(|(_, dataset)| dataset.source.uri.is_some())
-        .map(|(side, _)| SpecError {
-            path: format!("spec.{side}.source.uri"),
-            message: "a platform reads no local files: use upload or configMap".into(),
-        })
-        .collect()
+    let rates = matching.fx.as_ref().map(|fx| ("fx.rates", &fx.rates));
+    let datasets = [("left", &matching.left), ("right", &matching.right)];
+    let mut errors = Vec::new();
+    for (place, dataset) in datasets.into_iter().chain(rates) {
+        let source = &dataset.source;
+        for (key, given, reads) in [
+            ("uri", source.uri.is_some(), "reads no local files"),
+            ("sql", source.sql.is_some(), "queries no databases"),
+        ] {
+            if given {
+                errors.push(SpecError {
+                    path: format!("spec.{place}.source.{key}"),
+                    message: format!("a platform {reads}: use upload or configMap"),
+                });
+            }
+        }
+    }
+    errors
 }
 
 /// A run is started once for each job and matching part, whatever restarts.
