@@ -69,6 +69,21 @@ fn is_manifest(text: &str) -> bool {
         .any(|line| line.trim_end() == "kind: ReconciliationJob")
 }
 
+/// The file of the rates of exchange, where the job converts currencies.
+///
+/// # Errors
+/// When their source is none that a laptop has.
+pub fn rates(
+    job: &Path,
+    spec: &MatchingSpec,
+    given: Option<&PathBuf>,
+) -> Result<Option<InputFile>, JobError> {
+    let rates = spec.fx.as_ref().map(|fx| &fx.rates);
+    rates
+        .map(|rates| input(job, "fx.rates", rates, given))
+        .transpose()
+}
+
 /// The file of one side: the one given on the command line, or the job's `uri`, which is relative
 /// to the job's folder.
 ///
@@ -87,7 +102,8 @@ pub fn input(
             return Err(JobError::Spec(vec![SpecError {
                 path: format!("{side}.source"),
                 message: format!(
-                    "uploads and ConfigMaps belong to a platform; give the file with --{side} FILE"
+                    "uploads and ConfigMaps belong to a platform; give the file with --{} FILE",
+                    side.trim_start_matches("fx.")
                 ),
             }]));
         }

@@ -28,6 +28,9 @@ pub struct Arguments {
     /// Read the right side from this file instead of the job's source
     #[arg(long, value_name = "FILE")]
     right: Option<PathBuf>,
+    /// Read the rates of `fx` from this file instead of the job's source
+    #[arg(long, value_name = "FILE")]
+    rates: Option<PathBuf>,
 }
 
 /// Runs the job.
@@ -65,6 +68,7 @@ fn request(arguments: &Arguments) -> Result<(RunRequest, PathBuf), JobError> {
         &spec.right,
         arguments.right.as_ref(),
     )?;
+    let rates = job::rates(&arguments.job, &spec, arguments.rates.as_ref())?;
     let out_dir = arguments.out.clone().unwrap_or_else(|| {
         let stem = arguments
             .job
@@ -79,6 +83,7 @@ fn request(arguments: &Arguments) -> Result<(RunRequest, PathBuf), JobError> {
             spec,
             left,
             right,
+            rates,
             out_dir: out_dir.clone(),
             model,
         },

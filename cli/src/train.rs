@@ -71,7 +71,13 @@ fn request(arguments: &Arguments) -> Result<TrainRequest, JobError> {
     let input = |side, dataset, given| job::input(&arguments.job, side, dataset, given);
     let left = input("left", &spec.left, arguments.left.as_ref())?;
     let right = input("right", &spec.right, arguments.right.as_ref())?;
-    Ok(TrainRequest { spec, left, right })
+    let rates = job::rates(&arguments.job, &spec, None)?;
+    Ok(TrainRequest {
+        spec,
+        left,
+        right,
+        rates,
+    })
 }
 
 /// m, u and the weight of each level, from the highest to the lowest.

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Args;
-use engine::Error;
+use engine::{Error, TrainRequest};
 
 use crate::FAILED;
 use crate::job::{self, JobError};
@@ -47,15 +47,21 @@ pub fn run(arguments: &Arguments) -> ExitCode {
         job::input(&arguments.job, side, dataset, given.as_ref())
     };
     let sides = side("left", &spec.left, &arguments.left)
-        .and_then(|left| Ok((left, side("right", &spec.right, &arguments.right)?)));
-    let (left, right) = match sides {
-        Ok(sides) => sides,
+        .and_then(|left| Ok((left, side("right", &spec.right, &arguments.right)?)))
+        .and_then(|sides| Ok((sides, job::rates(&arguments.job, &spec, None)?)));
+    let request = match sides {
+        Ok(((left, right), rates)) => TrainRequest {
+            spec,
+            left,
+            right,
+            rates,
+        },
         Err(error) => return error.report(&arguments.job),
     };
     let bar = Arc::new(Bar::new());
     let planned = tokio::runtime::Runtime::new()
         .map_err(|error| error.to_string())
-        .map(|runtime| runtime.block_on(engine::plan_text(spec, left, right, bar.clone())));
+        .map(|runtime| runtime.block_on(engine::plan_text(request, bar.clone())));
     bar.finish();
     let message = match planned {
         Ok(Ok(text)) => {

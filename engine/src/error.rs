@@ -66,6 +66,19 @@ pub enum Error {
         /// The first rejected row: file, line, column and reason.
         first: String,
     },
+    /// A record's currency has no rate on or before its date, and `fx.missing` is `fail`.
+    #[error(
+        "{file} line {line}: there is no rate for {record}. Add it to fx.rates, or set \
+         fx.missing: reject"
+    )]
+    Rate {
+        /// The file's name as the caller knows it.
+        file: String,
+        /// The line on which the row starts.
+        line: u64,
+        /// The record's currency and date.
+        record: String,
+    },
     /// Records were lost or counted twice. This is a defect of the engine, so nothing is published.
     #[error("conservation is broken on the {side} side: {detail}. Please report this run")]
     Conservation {
@@ -109,6 +122,10 @@ impl Error {
                 ..
             } => format!("pass `{pass}`: {detail}. {remedy}"),
             Self::Expression { path, .. } => format!("{path}: fails on a value of the data"),
+            Self::Rate { file, line, .. } => format!(
+                "{file} line {line}: there is no rate for its currency on or before its date. Add it \
+                 to fx.rates, or set fx.missing: reject"
+            ),
             Self::Internal(_) => "the engine failed in a way that it did not foresee".into(),
             other => other.to_string(),
         }
@@ -117,6 +134,14 @@ impl Error {
     pub(crate) fn io(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
         move |source| Self::Io { path, source }
+    }
+
+    /// A file that cannot be read as the specification says.
+    pub(crate) fn input(file: &crate::InputFile, detail: impl Into<String>) -> Self {
+        Self::Input {
+            file: file.name.clone(),
+            detail: detail.into(),
+        }
     }
 
     /// A single mistake of the specification that shows only with the data at hand.

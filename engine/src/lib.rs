@@ -11,6 +11,8 @@ mod diff;
 mod error;
 mod explain;
 mod expression;
+mod filter;
+mod fx;
 mod ledger;
 mod normalize;
 mod outcome;
@@ -35,6 +37,7 @@ pub use plan::validate;
 pub use progress::{Phase, Progress, Silent};
 pub use score::model::{ComparisonModel, LevelModel, Model, PassModel, Training};
 pub use score::notes;
+pub use source::{names_a_format, no_format};
 
 use crds::matching::{MatchingSpec, PairsOutput, Score};
 use datafusion::prelude::SessionContext;
@@ -43,7 +46,7 @@ use ledger::Pair;
 use outcome::{Fates, Outcome, Side};
 use pass::{Matched, Work, match_records};
 use plan::Plan;
-use prepare::{Prepared, Sides, read_both};
+use prepare::{Inputs, Prepared, Sides, read_both};
 use report::{Differences, Draft, Results};
 use score::Scorer;
 use sha2::{Digest, Sha256};
@@ -64,6 +67,8 @@ pub struct RunRequest {
     pub left: InputFile,
     /// The right side's file.
     pub right: InputFile,
+    /// The file of `fx.rates`; none where the rules convert no currencies.
+    pub rates: Option<InputFile>,
     /// The folder for the outputs. It is made when it is not there.
     pub out_dir: PathBuf,
     /// The file of the specification's `model`, where it has one.
@@ -79,6 +84,8 @@ pub struct TrainRequest {
     pub left: InputFile,
     /// The right side's file.
     pub right: InputFile,
+    /// The file of `fx.rates`; none where the rules convert no currencies.
+    pub rates: Option<InputFile>,
 }
 
 /// A file of records.
@@ -105,12 +112,13 @@ pub async fn run(request: RunRequest, progress: Arc<dyn Progress>) -> Result<Sum
         spec,
         left,
         right,
+        rates,
         out_dir,
         model,
     } = request;
     validate(&spec).map_err(Error::Spec)?;
     let model = given_model(&spec, model.as_deref())?;
-    let opened = open(spec, [&left, &right], &progress).await?;
+    let opened = open(spec, Inputs::new(&left, &right, rates.as_ref()), &progress).await?;
     let Opened {
         spec, sides, plan, ..
     } = &opened;
@@ -195,7 +203,12 @@ pub async fn run(request: RunRequest, progress: Arc<dyn Progress>) -> Result<Sum
 /// # Errors
 /// See [`Error`]; a specification without such a pass is wrong.
 pub async fn train(request: TrainRequest, progress: Arc<dyn Progress>) -> Result<Model, Error> {
-    let TrainRequest { spec, left, right } = request;
+    let TrainRequest {
+        spec,
+        left,
+        right,
+        rates,
+    } = request;
     validate(&spec).map_err(Error::Spec)?;
     if !spec
         .passes
@@ -205,7 +218,7 @@ pub async fn train(request: TrainRequest, progress: Arc<dyn Progress>) -> Result
         let message = "no pass has score: fellegiSunter, so there is nothing to train";
         return Err(Error::spec("passes", message));
     }
-    let opened = open(spec, [&left, &right], &progress).await?;
+    let opened = open(spec, Inputs::new(&left, &right, rates.as_ref()), &progress).await?;
     Ok(Model::new(pass::train(opened.work(&progress)).await?))
 }
 
@@ -218,13 +231,17 @@ pub async fn train(request: TrainRequest, progress: Arc<dyn Progress>) -> Result
 /// # Errors
 /// See [`Error`]; what is over `limits.maxPairs` is told in the text instead.
 pub async fn plan_text(
-    spec: MatchingSpec,
-    left: InputFile,
-    right: InputFile,
+    request: TrainRequest,
     progress: Arc<dyn Progress>,
 ) -> Result<String, Error> {
+    let TrainRequest {
+        spec,
+        left,
+        right,
+        rates,
+    } = request;
     validate(&spec).map_err(Error::Spec)?;
-    let opened = open(spec, [&left, &right], &progress).await?;
+    let opened = open(spec, Inputs::new(&left, &right, rates.as_ref()), &progress).await?;
     pass::describe(opened.work(&progress))
 }
 
@@ -252,13 +269,13 @@ impl Opened {
 /// Reads both sides and plans the job over what they hold.
 async fn open(
     spec: MatchingSpec,
-    files: [&InputFile; 2],
+    inputs: Inputs<'_>,
     progress: &Arc<dyn Progress>,
 ) -> Result<Opened, Error> {
     let spec = Arc::new(spec);
     let session = expression::session(available_parallelism().map_or(1, usize::from));
     progress.phase(Phase::Read);
-    let sides = read_both(&spec, files, &session, progress).await?;
+    let sides = read_both(&spec, inputs, &session, progress).await?;
     let schema = |side: &Prepared| side.normalized.schema();
     let (left, right) = (schema(&sides.left), schema(&sides.right));
     let plan = Plan::new(&spec, &left, &right, &session).map_err(Error::Spec)?;

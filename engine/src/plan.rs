@@ -11,9 +11,10 @@ use crate::outcome::Side;
 use crate::score;
 use crate::score::levels::Levels;
 use crate::source::value::DateFormat;
-use crate::source::{format_of, quoted};
+use crate::source::{decimal_type, format_of, no_format, options, quoted};
 use crate::sum::{self, SumPlan};
 use crate::unsupported::unsupported;
+use crate::{filter, fx};
 use crds::decode::SpecError;
 use crds::matching::{
     ColumnType, Comparison, Dataset, DateWindow, Format, MatchingSpec, Method, Nulls, NumberBound,
@@ -210,7 +211,10 @@ pub fn validate(spec: &MatchingSpec) -> Result<(), Vec<SpecError>> {
     let mut errors = unsupported(spec);
     errors.extend(score::mistakes(spec));
     for (side, dataset) in [("left", &spec.left), ("right", &spec.right)] {
-        check_dataset(side, dataset, &mut errors);
+        check_dataset(side, dataset, &session, &mut errors);
+    }
+    if let Some(fx) = &spec.fx {
+        check_dataset("fx.rates", &fx.rates, &session, &mut errors);
     }
     let left = |name: &str| of_declarations(&spec.left, name);
     let right = |name: &str| of_declarations(&spec.right, name);
@@ -232,15 +236,39 @@ fn source_name(dataset: &Dataset) -> Option<&str> {
         .or(source.config_map.as_ref().map(|map| map.key.as_str()))
 }
 
-fn check_dataset(side: &str, dataset: &Dataset, errors: &mut Vec<SpecError>) {
-    if let Some(name) = source_name(dataset)
-        && format_of(dataset, name).is_none()
-    {
+/// The format of a dataset, where it shows without the file.
+fn declared_format(dataset: &Dataset) -> Option<Format> {
+    source_name(dataset).map_or(dataset.format, |file| format_of(dataset, file))
+}
+
+fn check_dataset(
+    side: &str,
+    dataset: &Dataset,
+    session: &SessionContext,
+    errors: &mut Vec<SpecError>,
+) {
+    let format = declared_format(dataset);
+    if let (Some(name), None) = (source_name(dataset), format) {
         errors.push(SpecError {
             path: format!("{side}.format"),
-            message: format!(
-                "is required: the extension of `{name}` names no format; write csv or parquet"
-            ),
+            message: no_format(name),
+        });
+    }
+    if dataset.source.sql.is_some() && dataset.format.is_some() {
+        errors.push(SpecError {
+            path: format!("{side}.format"),
+            message: "is for files and this is a query; leave it out".into(),
+        });
+    } else {
+        errors.extend(options::check(dataset, format, side));
+    }
+    if let Some(sql) = &dataset.filter
+        && let Err(message) =
+            filter::plan(session, sql, &|name: &str| of_declarations(dataset, name))
+    {
+        errors.push(SpecError {
+            path: format!("{side}.where"),
+            message,
         });
     }
     for (index, column) in dataset.columns.iter().enumerate() {
@@ -263,9 +291,7 @@ fn check_dataset(side: &str, dataset: &Dataset, errors: &mut Vec<SpecError>) {
 
 /// What the declarations say of a column.
 fn of_declarations(dataset: &Dataset, name: &str) -> Lookup {
-    let is_csv = source_name(dataset)
-        .map_or(dataset.format, |file| format_of(dataset, file))
-        .is_some_and(|format| format == Format::Csv);
+    let untyped = declared_format(dataset).is_some_and(options::is_untyped);
     let declared = dataset.columns.iter().find(|column| column.name == name);
     if declared.is_none() {
         // The file's own name of a column is gone once it has another.
@@ -281,8 +307,8 @@ fn of_declarations(dataset: &Dataset, name: &str) -> Lookup {
     }
     match declared.and_then(|column| column.data_type) {
         Some(data_type) => Lookup::Type(arrow_type(data_type)),
-        // A CSV column without a declared type is text, whether declared or not.
-        None if is_csv => Lookup::Type(DataType::Utf8),
+        // A column of texts without a declared type is text, whether declared or not.
+        None if untyped => Lookup::Type(DataType::Utf8),
         None => Lookup::Unknown,
     }
 }
@@ -292,13 +318,12 @@ fn arrow_type(data_type: ColumnType) -> DataType {
         ColumnType::Text => DataType::Utf8,
         ColumnType::Integer => DataType::Int64,
         ColumnType::Date => DataType::Date32,
-        ColumnType::Decimal { precision, scale } => {
-            DataType::Decimal128(precision, i8::try_from(scale).unwrap_or(i8::MAX))
-        }
+        ColumnType::Decimal { precision, scale } => decimal_type(precision, scale),
     }
 }
 
-fn of_schema(schema: &Schema) -> impl Fn(&str) -> Lookup {
+/// What a schema says of a column.
+pub fn of_schema(schema: &Schema) -> impl Fn(&str) -> Lookup {
     |name| match schema.field_with_name(name) {
         Ok(field) => Lookup::Type(field.data_type().clone()),
         Err(_) => Lookup::Absent(schema.fields().iter().map(|f| f.name().clone()).collect()),
@@ -307,15 +332,13 @@ fn of_schema(schema: &Schema) -> impl Fn(&str) -> Lookup {
 
 type Columns<'a> = dyn Fn(&str) -> Lookup + 'a;
 
-/// Checks columns, types and expressions against what is known of both sides' columns.
-fn check(
+/// Checks that the columns to clean are there and are text.
+fn check_normalize(
     spec: &MatchingSpec,
     left: &Columns<'_>,
     right: &Columns<'_>,
-    session: &SessionContext,
-) -> Result<(), Vec<SpecError>> {
-    let mut errors = Vec::new();
-    let mut add = |path: String, message: String| errors.push(SpecError { path, message });
+    add: &mut dyn FnMut(String, String),
+) {
     for (index, rule) in spec.normalize.iter().enumerate() {
         let path = format!("normalize[{index}].column");
         let sides = [("left", left(&rule.column)), ("right", right(&rule.column))];
@@ -345,6 +368,22 @@ fn check(
                 );
             }
         }
+    }
+}
+
+/// Checks columns, types and expressions against what is known of both sides' columns.
+fn check(
+    spec: &MatchingSpec,
+    left: &Columns<'_>,
+    right: &Columns<'_>,
+    session: &SessionContext,
+) -> Result<(), Vec<SpecError>> {
+    let mut errors = Vec::new();
+    let mut add = |path: String, message: String| errors.push(SpecError { path, message });
+    check_normalize(spec, left, right, &mut add);
+    if let Some(rules) = &spec.fx {
+        fx::check(rules, "left", left, &mut add);
+        fx::check(rules, "right", right, &mut add);
     }
     for (index, pass) in spec.passes.iter().enumerate() {
         if pass.block.is_none() && pass.sum.is_none() && !is_derivable(pass) {
@@ -495,7 +534,8 @@ fn kind(data_type: &DataType) -> Kind {
     }
 }
 
-pub(crate) fn words(data_type: &DataType) -> String {
+/// The type's name as a specification writes it.
+pub fn words(data_type: &DataType) -> String {
     match data_type {
         DataType::Utf8 => "text".into(),
         DataType::Int64 => "integer".into(),

@@ -4,10 +4,12 @@ use crate::InputFile;
 use crate::diff;
 use crate::diff::keyed::Plain;
 use crate::error::Error;
+use crate::filter;
+use crate::fx::Rates;
 use crate::normalize;
 use crate::outcome::Side;
-use crate::plan::Plan;
-use crate::progress::Progress;
+use crate::plan::{self, Plan};
+use crate::progress::{Progress, Sides as BothSides};
 use crate::records::Records;
 use crate::source;
 use crds::matching::{Dataset, DuplicatePolicy, MatchingSpec};
@@ -24,16 +26,36 @@ pub struct Prepared {
     pub normalized: RecordBatch,
 }
 
+/// The files of a job.
+#[derive(Clone, Copy)]
+pub struct Inputs<'a> {
+    left: &'a InputFile,
+    right: &'a InputFile,
+    rates: Option<&'a InputFile>,
+}
+
+impl<'a> Inputs<'a> {
+    /// Both sides, and the rates of exchange where the job converts currencies.
+    #[must_use]
+    pub fn new(left: &'a InputFile, right: &'a InputFile, rates: Option<&'a InputFile>) -> Self {
+        Self { left, right, rates }
+    }
+}
+
 impl Prepared {
     fn new(
         spec: &MatchingSpec,
         dataset: &Dataset,
         table: source::Table,
+        rates: Option<&Rates>,
         policy: DuplicatePolicy,
         side: Side,
     ) -> Result<Self, Error> {
         let records = Records::new(table, dataset, policy, side)?;
-        let normalized = normalize::normalized(&records.batch, &spec.normalize)?;
+        let mut normalized = normalize::normalized(&records.batch, &spec.normalize)?;
+        if let Some(rates) = rates {
+            normalized = rates.converted(&records.batch, &normalized, side)?;
+        }
         Ok(Self {
             records,
             normalized,
@@ -57,12 +79,12 @@ pub struct Sides {
 /// When a file cannot be read, or a budget is exceeded.
 pub async fn read_both(
     spec: &Arc<MatchingSpec>,
-    files: [&InputFile; 2],
+    inputs: Inputs<'_>,
     session: &SessionContext,
     progress: &Arc<dyn Progress>,
 ) -> Result<Sides, Error> {
-    let sides = read(spec, files, session, progress).await?;
-    let [left, right] = files;
+    let sides = read(spec, inputs, session, progress).await?;
+    let (left, right) = (inputs.left, inputs.right);
     check_rejected(
         spec,
         [(left, &sides.left.records), (right, &sides.right.records)],
@@ -73,11 +95,11 @@ pub async fn read_both(
 
 async fn read(
     spec: &Arc<MatchingSpec>,
-    files: [&InputFile; 2],
+    files: Inputs<'_>,
     session: &SessionContext,
     progress: &Arc<dyn Progress>,
 ) -> Result<Sides, Error> {
-    let [left, right] = files;
+    let (left, right) = (files.left, files.right);
     let (left_policy, right_policy) = spec.duplicate_policies();
     if diff::keyed::applies(spec, left, right) {
         let (spec, inputs) = (spec.clone(), [left.clone(), right.clone()]);
@@ -91,8 +113,9 @@ async fn read(
                 return Ok(None);
             };
             let [left, right] = rest.tables;
-            let mut left = Prepared::new(&spec, &spec.left, left, left_policy, Side::Left)?;
-            let mut right = Prepared::new(&spec, &spec.right, right, right_policy, Side::Right)?;
+            let mut left = Prepared::new(&spec, &spec.left, left, None, left_policy, Side::Left)?;
+            let mut right =
+                Prepared::new(&spec, &spec.right, right, None, right_policy, Side::Right)?;
             [left.records.rows, right.records.rows] = rest.rows;
             Ok(Some(Sides {
                 left,
@@ -105,36 +128,76 @@ async fn read(
             return Ok(sides);
         }
     }
+    let rates = read_rates(spec, files.rates, progress).await?;
+    let told = BothSides::new(progress.clone());
+    let reader = |side, file: &InputFile| Reader {
+        spec: spec.clone(),
+        file: file.clone(),
+        side,
+        rates: rates.clone(),
+        progress: told.of(side),
+    };
+    // Where both fail it is always the left side's error that is reported.
+    let (lefts, rights) = tokio::join!(
+        reader(Side::Left, left).read(),
+        reader(Side::Right, right).read()
+    );
     Ok(Sides {
-        left: read_side(spec, &spec.left, left, left_policy, Side::Left, progress).await?,
-        right: read_side(
-            spec,
-            &spec.right,
-            right,
-            right_policy,
-            Side::Right,
-            progress,
-        )
-        .await?,
+        left: lefts?,
+        right: rights?,
         plain: None,
     })
 }
 
-async fn read_side(
-    spec: &Arc<MatchingSpec>,
-    dataset: &Dataset,
-    file: &InputFile,
-    policy: DuplicatePolicy,
-    side: Side,
+async fn read_rates(
+    spec: &MatchingSpec,
+    file: Option<&InputFile>,
     progress: &Arc<dyn Progress>,
-) -> Result<Prepared, Error> {
-    let (spec, dataset, input) = (spec.clone(), dataset.clone(), file.clone());
-    let progress = progress.clone();
-    let work = move || {
-        let table = source::read(&dataset, &input, side, progress.as_ref())?;
-        Prepared::new(&spec, &dataset, table, policy, side)
+) -> Result<Option<Arc<Rates>>, Error> {
+    let Some(fx) = spec.fx.clone() else {
+        return Ok(None);
     };
-    blocking(work, &file.name).await
+    let file = file.ok_or_else(|| Error::spec("fx.rates.source", "no file was given for it"))?;
+    let (input, progress) = (file.clone(), progress.clone());
+    let work = move || Rates::read(&fx, &input, progress.as_ref());
+    Ok(Some(Arc::new(blocking(work, &file.name).await?)))
+}
+
+/// What reads one side.
+struct Reader {
+    spec: Arc<MatchingSpec>,
+    file: InputFile,
+    side: Side,
+    rates: Option<Arc<Rates>>,
+    progress: Arc<dyn Progress>,
+}
+
+impl Reader {
+    async fn read(self) -> Result<Prepared, Error> {
+        let name = self.file.name.clone();
+        blocking(move || self.prepare(), &name).await
+    }
+
+    /// Read → types → where → rates → keys → normalise.
+    fn prepare(&self) -> Result<Prepared, Error> {
+        let (left_policy, right_policy) = self.spec.duplicate_policies();
+        let (dataset, policy) = match self.side {
+            Side::Left => (&self.spec.left, left_policy),
+            Side::Right => (&self.spec.right, right_policy),
+        };
+        let name = self.side.name();
+        let mut table = source::read(dataset, &self.file, name, self.progress.as_ref())?;
+        if let Some(sql) = &dataset.filter {
+            let schema = table.batch.schema();
+            let columns = plan::of_schema(&schema);
+            table = filter::keep(table, sql, &format!("{name}.where"), &columns)?;
+        }
+        let rates = self.rates.as_deref();
+        if let Some(rates) = rates {
+            table = rates.settle(table, &self.file, self.side)?;
+        }
+        Prepared::new(&self.spec, dataset, table, rates, policy, self.side)
+    }
 }
 
 /// Reads on a thread for blocking work.

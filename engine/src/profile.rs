@@ -12,7 +12,6 @@ use serde::Serialize;
 
 use crate::InputFile;
 use crate::error::Error;
-use crate::outcome::Side;
 use crate::progress::Progress;
 use crate::source;
 use crate::source::value::{DateFormat, decimal, integer};
@@ -81,7 +80,7 @@ pub fn profile(
     file: &InputFile,
     progress: &dyn Progress,
 ) -> Result<Profile, Error> {
-    let table = source::read(dataset, file, Side::Left, progress)?;
+    let table = source::read(dataset, file, "file", progress)?;
     let rows = (table.places.len() + table.rejected.len()) as u64;
     let columns = table.batch.columns();
     let schema = table.batch.schema();

@@ -1,7 +1,7 @@
 //! Keys of the language that this engine does not carry out yet. They are refused, never ignored.
 
 use crds::decode::SpecError;
-use crds::matching::{Dataset, Format, MatchingSpec, OutputFormat};
+use crds::matching::{MatchingSpec, OutputFormat};
 
 /// Every key that is refused, with its path.
 pub fn unsupported(spec: &MatchingSpec) -> Vec<SpecError> {
@@ -14,29 +14,19 @@ pub fn unsupported(spec: &MatchingSpec) -> Vec<SpecError> {
             });
         }
     };
-    for (side, dataset) in [("left", &spec.left), ("right", &spec.right)] {
-        sources(dataset, side, &mut refuse);
+    let rates = spec.fx.as_ref().map(|fx| ("fx.rates", &fx.rates));
+    for (place, dataset) in [("left", &spec.left), ("right", &spec.right)]
+        .into_iter()
+        .chain(rates)
+    {
+        let source = &dataset.source;
+        refuse(source.sql.is_some(), format!("{place}.source.sql"));
+        let remote = source.uri.as_ref().is_some_and(|uri| uri.contains("://"));
+        refuse(remote, format!("{place}.source.uri"));
     }
-    refuse(spec.fx.is_some(), "fx".into());
     for (index, format) in spec.formats().iter().enumerate() {
         let unwritten = matches!(format, OutputFormat::Html | OutputFormat::Xlsx);
         refuse(unwritten, format!("output.formats[{index}]"));
     }
     errors
-}
-
-fn sources(dataset: &Dataset, side: &str, refuse: &mut dyn FnMut(bool, String)) {
-    refuse(dataset.source.sql.is_some(), format!("{side}.source.sql"));
-    refuse(dataset.filter.is_some(), format!("{side}.where"));
-    let unread = |format| !matches!(format, Format::Csv | Format::Parquet);
-    refuse(dataset.format.is_some_and(unread), format!("{side}.format"));
-    let options = dataset.options.clone().unwrap_or_default();
-    refuse(
-        options.encoding.is_some(),
-        format!("{side}.options.encoding"),
-    );
-    refuse(options.sheet.is_some(), format!("{side}.options.sheet"));
-    for (index, column) in dataset.columns.iter().enumerate() {
-        refuse(column.negate, format!("{side}.columns[{index}].negate"));
-    }
 }

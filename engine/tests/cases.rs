@@ -1,4 +1,5 @@
-//! Behaviour pinned by readable files: `cases/<feature>/{job.yaml,left.csv,right.csv,expected.txt}`.
+//! Behaviour pinned by readable files: `cases/<feature>/{job.yaml,left.*,right.*,expected.txt}`, and
+//! `rates.*` where amounts are converted.
 //!
 //! `UPDATE_CASES=1 cargo test -p engine --test cases` writes what the engine does now; read the
 //! difference before you commit it.
@@ -42,7 +43,13 @@ fn every_case_gives_what_it_expects() {
 
 fn describe(folder: &Path) -> String {
     let yaml = fs::read_to_string(folder.join("job.yaml")).unwrap();
-    let ran = match run_files(&yaml, &folder.join("left.csv"), &folder.join("right.csv")) {
+    let file = |stem: &str| {
+        let mut files = fs::read_dir(folder).unwrap().map(|e| e.unwrap().path());
+        files
+            .find(|path| path.file_stem() == Some(stem.as_ref()))
+            .unwrap()
+    };
+    let ran = match run_files(&yaml, &file("left"), &file("right")) {
         Ok(ran) => ran,
         Err(Error::Spec(errors)) => {
             let lines: Vec<String> = errors.iter().map(ToString::to_string).collect();

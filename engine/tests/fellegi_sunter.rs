@@ -99,6 +99,7 @@ fn run(folder: &Path, job: &str, out: &str, threads: usize) -> Result<String, Er
     let job = format!("{job}output: {{formats: [parquet, csv]}}\n");
     let spec = crds::decode::spec_from_yaml(&job).unwrap();
     let request = RunRequest {
+        rates: None,
         model: spec.model.as_ref().map(|model| folder.join(&model.uri)),
         spec,
         left: input(folder, "left.csv"),
@@ -168,6 +169,7 @@ fn a_trained_model_gives_the_same_result_as_the_run_that_trains() {
     let pairs = run(path, JOB, "trained", 2).unwrap();
     let trained = fs::read_to_string(path.join("trained/model.json")).unwrap();
     let request = TrainRequest {
+        rates: None,
         spec: crds::decode::spec_from_yaml(JOB).unwrap(),
         left: input(path, "left.csv"),
         right: input(path, "right.csv"),

@@ -163,6 +163,7 @@ fn a_second_run_replaces_the_outputs_of_the_first() {
             spec: crds::decode::spec_from_yaml(&yaml).unwrap(),
             left: file(),
             right: file(),
+            rates: None,
             out_dir: out.clone(),
             model: None,
         };

@@ -1,307 +1,246 @@
-//! CSV (RFC 4180, UTF-8) into typed columns, row by row: a bad row is set aside, the next is read.
+//! CSV and TSV (RFC 4180) into cells, row by row: a bad row is set aside, the next is read.
 //!
 //! An empty line is no row. A byte-order mark is dropped. White space belongs to a text and is
 //! dropped around the values of other types.
 
-use super::lines::noting;
-use super::value::{self, DEFAULT_DATE_FORMAT, DateFormat};
-use super::{Place, Rejected, Slot, Table, slots};
+use super::cells::{Cell, Cells};
+use super::encoding::{self, ToUtf8};
+use super::open::{Content, open};
+use super::slots::slots;
+use super::{Table, column_name, nulls};
 use crate::InputFile;
 use crate::error::Error;
 use crate::progress::Progress;
-use crds::matching::{ColumnType, Dataset};
-use csv::{ByteRecord, Reader, ReaderBuilder};
-use datafusion::arrow::array::{
-    ArrayRef, Date32Builder, Decimal128Builder, Int64Builder, RecordBatch, StringBuilder,
-};
-use datafusion::arrow::datatypes::{DataType, Field, Schema};
-use std::fs::File;
-use std::io::Read;
-use std::sync::Arc;
+use crds::matching::{Dataset, Format};
+use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
+use memchr::memchr_iter;
+use std::io::{self, BufRead, BufReader, Cursor};
+use std::str::from_utf8;
 
 /// Rows between two looks at whether the run was cancelled.
 const ROWS_PER_STEP: u64 = 8192;
+/// The longest row: 64 MiB. A quote that is never closed makes the rest of a file one row.
+const MAX_ROW: usize = 64 << 20;
+const MAX_COLUMNS: usize = 16_384;
 
 pub(super) fn read(
     dataset: &Dataset,
+    format: Format,
     file: &InputFile,
     progress: &dyn Progress,
 ) -> Result<Table, Error> {
     let options = dataset.options.clone().unwrap_or_default();
-    let delimiter = options
-        .delimiter
-        .as_ref()
-        .and_then(|text| text.bytes().next())
-        .unwrap_or(b',');
-    let nulls = options.null_values.unwrap_or_else(|| vec![String::new()]);
-    let opened = File::open(&file.path).map_err(Error::io(&file.path))?;
-    let size = opened.metadata().map_err(Error::io(&file.path))?.len();
-    let (noted, mut lines) = noting(opened);
-    let mut reader = ReaderBuilder::new()
-        .delimiter(delimiter)
-        .has_headers(false)
-        .flexible(true)
-        .buffer_capacity(1 << 18)
-        .from_reader(noted);
-    let wrong = |detail: &str| Error::Input {
-        file: file.name.clone(),
-        detail: detail.into(),
+    let delimiter = match (format, &options.delimiter) {
+        (Format::Tsv, _) => b'\t',
+        (_, Some(delimiter)) => delimiter.bytes().next().unwrap_or(b','),
+        (_, None) => b',',
     };
+    let label = options.encoding.as_ref().map_or("utf-8", |e| e.label());
+    let encoding = encoding::of_label(label).map_err(|detail| Error::input(file, detail))?;
+    let mut content = open(file)?;
+    if encoding != encoding_rs::UTF_8 {
+        let raw = std::mem::replace(&mut content.reader, Box::new(Cursor::new([])));
+        content.reader = Box::new(BufReader::with_capacity(
+            1 << 18,
+            ToUtf8::new(raw, encoding),
+        ));
+    }
+    let mut records = Records::new(delimiter);
+    let not_text = format!("is not {} text", encoding.name());
 
-    let mut record = ByteRecord::new();
-    if !next(&mut reader, &mut record, file)? {
-        return Err(wrong("the file is empty; it needs a header and rows"));
+    if !records.next(&mut content)? {
+        return Err(Error::input(
+            file,
+            "the file is empty; it needs a header and rows",
+        ));
+    }
+    if records.fields > MAX_COLUMNS || records.too_long {
+        return Err(Error::input(
+            file,
+            "its first line has over 16,384 columns or 64 MiB; check the delimiter and the format",
+        ));
     }
     let named = options.header.unwrap_or(true);
-    let present = header(&record, named).ok_or_else(|| {
-        wrong("the header is not UTF-8 text; save the file as UTF-8 and run again")
+    let present = header(&records, named).ok_or_else(|| {
+        let name = encoding.name();
+        let remedy = format!("save the file as {name}, or name its encoding in `options.encoding`");
+        Error::input(file, format!("the header is not {name} text; {remedy}"))
     })?;
     let slots = slots(dataset, file, &present)?;
-    let mut columns = slots
-        .iter()
-        .map(|slot| Cells::of(slot, file))
-        .collect::<Result<Vec<_>, _>>()?;
-    if named && !next(&mut reader, &mut record, file)? {
-        return Err(wrong(
+    let mut cells = Cells::new(file, slots, nulls(&options))?;
+    let places: Vec<usize> = (0..cells.width())
+        .map(|column| cells.index(column))
+        .collect();
+    if named && !records.next(&mut content)? {
+        return Err(Error::input(
+            file,
             "the file has a header and no rows; check that it was written completely",
         ));
     }
 
-    let mut places = Vec::new();
-    let mut rejected = Vec::new();
-    let mut row = Vec::with_capacity(slots.len());
-    let mut number = 0;
     loop {
-        number += 1;
-        let byte = record.position().map_or(0, csv::Position::byte);
-        let line = lines.at(byte);
-        if number % ROWS_PER_STEP == 0 {
+        if cells.rows() % ROWS_PER_STEP == 0 {
             if progress.is_cancelled() {
                 return Err(Error::Cancelled);
             }
-            progress.advance(byte, size);
+            progress.advance(content.consumed(), content.size);
         }
-        match cells(&record, present.len(), &slots, &columns, &nulls, &mut row) {
-            Ok(()) => {
-                for (column, cell) in columns.iter_mut().zip(row.drain(..)) {
-                    column.push(cell);
+        if records.too_long {
+            cells.refuse(None, "is longer than 64 MiB; is a quote never closed?");
+        } else if records.fields != present.len() {
+            let (found, width) = (records.fields, present.len());
+            cells.refuse(
+                None,
+                format!("has {found} fields where the file has {width} columns"),
+            );
+        } else if let Some(text) = records.text() {
+            let mut bounded = true;
+            for (column, &place) in places.iter().enumerate() {
+                match text.get(records.range(place)) {
+                    Some(field) => cells.put(column, Cell::Text(field)),
+                    None => bounded = false,
                 }
-                places.push(Place { number, line });
             }
-            Err((column, reason)) => rejected.push(Rejected {
-                line,
-                column,
-                reason,
-            }),
+            if !bounded {
+                cells.refuse(None, not_text.as_str());
+            }
+        } else {
+            let bad = places
+                .iter()
+                .position(|&place| from_utf8(records.field(place)).is_err());
+            cells.refuse(bad, not_text.as_str());
         }
-        row = recycle(row);
-        if !next(&mut reader, &mut record, file)? {
-            break;
+        cells.end_row(records.line)?;
+        if !records.next(&mut content)? {
+            return cells.finish();
         }
     }
-    if let Some(at) = columns.iter().position(Cells::is_full) {
-        return Err(wrong(&format!(
-            "the column `{}` holds over 2 GiB of text; split the file and run its parts",
-            slots[at].from
-        )));
-    }
-    let fields: Vec<Field> = slots
-        .iter()
-        .zip(&columns)
-        .map(|(slot, column)| Field::new(slot.name, column.data_type(), true))
-        .collect();
-    let arrays: Vec<ArrayRef> = columns.into_iter().map(Cells::finish).collect();
-    let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays)?;
-    Ok(Table {
-        batch,
-        places,
-        rejected,
-    })
 }
 
-/// Empties the buffer and frees it of the record's lifetime, so that its memory serves every row.
-fn recycle<'b>(mut row: Vec<Cell<'_>>) -> Vec<Cell<'b>> {
-    row.clear();
-    row.into_iter().map(|_| Cell::Null).collect()
-}
-
-fn next<R: Read>(
-    reader: &mut Reader<R>,
-    record: &mut ByteRecord,
-    file: &InputFile,
-) -> Result<bool, Error> {
-    reader.read_byte_record(record).map_err(|error| {
-        let detail = error.to_string();
-        match error.into_kind() {
-            csv::ErrorKind::Io(source) => Error::Io {
-                path: file.path.clone(),
-                source,
-            },
-            _ => Error::Input {
-                file: file.name.clone(),
-                detail,
-            },
-        }
-    })
-}
-
-/// The columns' names; a nameless column, and each where there is no header, is `column_N`.
-fn header(record: &ByteRecord, named: bool) -> Option<Vec<String>> {
-    record
-        .iter()
-        .enumerate()
-        .map(|(index, field)| {
-            let text = std::str::from_utf8(field).ok().filter(|_| named)?;
-            let text = if index == 0 {
-                text.trim_start_matches('\u{feff}')
+/// The columns' names; none where one is not text.
+fn header(records: &Records, named: bool) -> Option<Vec<String>> {
+    (0..records.fields)
+        .map(|place| {
+            let text = if named {
+                from_utf8(records.field(place)).ok()?
             } else {
-                text
+                ""
             };
-            Some(text)
-                .filter(|text| !text.is_empty())
-                .map(str::to_owned)
-        })
-        .enumerate()
-        .map(|(index, name)| match name {
-            Some(name) => Some(name),
-            None if named && std::str::from_utf8(&record[index]).is_err() => None,
-            None => Some(format!("column_{}", index + 1)),
+            let text = text.trim_start_matches('\u{feff}');
+            Some(column_name(text, place))
         })
         .collect()
 }
 
-/// The typed cells of one row in `row`, or the column and the reason why it is rejected.
-fn cells<'r>(
-    record: &'r ByteRecord,
-    width: usize,
-    slots: &[Slot<'_>],
-    columns: &[Cells],
-    nulls: &[String],
-    row: &mut Vec<Cell<'r>>,
-) -> Result<(), (Option<String>, String)> {
-    if record.len() != width {
-        return Err((
-            None,
-            format!(
-                "has {} fields where the file has {width} columns",
-                record.len()
-            ),
-        ));
-    }
-    row.clear();
-    for (slot, column) in slots.iter().zip(columns) {
-        let because = |reason: String| (Some(slot.from.to_owned()), reason);
-        let text = std::str::from_utf8(&record[slot.index])
-            .map_err(|_| because("is not UTF-8 text".into()))?;
-        row.push(column.parse(text, nulls).map_err(because)?);
-    }
-    Ok(())
+/// One record after the other, in buffers that are used again.
+struct Records {
+    core: Reader,
+    bytes: Vec<u8>,
+    length: usize,
+    ends: Vec<usize>,
+    /// How many fields the record has. Where it has more than the first, only these are kept.
+    fields: usize,
+    /// The line on which the record starts, from 1.
+    line: u64,
+    /// Whether the record is longer than any row can be.
+    too_long: bool,
+    /// Line feeds that were skipped between records.
+    skipped: u64,
+    first: bool,
 }
 
-/// One parsed value.
-enum Cell<'r> {
-    Null,
-    Text(&'r str),
-    Integer(i64),
-    Date(i32),
-    Decimal(i128),
-}
-
-/// A column that is being built.
-enum Cells {
-    Text {
-        builder: StringBuilder,
-        bytes: usize,
-    },
-    Integer(Int64Builder),
-    Date(Date32Builder, DateFormat),
-    Decimal(Decimal128Builder, u8, u8),
-}
-
-impl Cells {
-    fn of(slot: &Slot<'_>, file: &InputFile) -> Result<Self, Error> {
-        Ok(match slot.data_type.unwrap_or(ColumnType::Text) {
-            ColumnType::Text => Self::Text {
-                builder: StringBuilder::new(),
-                bytes: 0,
-            },
-            ColumnType::Integer => Self::Integer(Int64Builder::new()),
-            ColumnType::Date => {
-                let notation = slot.date_format.unwrap_or(DEFAULT_DATE_FORMAT);
-                let format = DateFormat::new(notation).map_err(|detail| Error::Input {
-                    file: file.name.clone(),
-                    detail,
-                })?;
-                Self::Date(Date32Builder::new(), format)
-            }
-            ColumnType::Decimal { precision, scale } => {
-                let builder =
-                    Decimal128Builder::new().with_data_type(decimal_type(precision, scale));
-                Self::Decimal(builder, precision, scale)
-            }
-        })
-    }
-
-    fn data_type(&self) -> DataType {
-        match self {
-            Self::Text { .. } => DataType::Utf8,
-            Self::Integer(_) => DataType::Int64,
-            Self::Date(..) => DataType::Date32,
-            Self::Decimal(_, precision, scale) => decimal_type(*precision, *scale),
+impl Records {
+    fn new(delimiter: u8) -> Self {
+        Self {
+            core: ReaderBuilder::new().delimiter(delimiter).build(),
+            bytes: vec![0; 1 << 16],
+            length: 0,
+            ends: vec![0; 64],
+            fields: 0,
+            line: 1,
+            too_long: false,
+            skipped: 0,
+            first: true,
         }
     }
 
-    fn parse<'r>(&self, text: &'r str, nulls: &[String]) -> Result<Cell<'r>, String> {
-        let is_null = |text: &str| nulls.iter().any(|null| null == text);
-        if is_null(text) {
-            return Ok(Cell::Null);
+    /// Reads the next record; false at the end.
+    fn next(&mut self, content: &mut Content<'_>) -> Result<bool, Error> {
+        match self.read(content.reader.as_mut()) {
+            Ok(more) => Ok(more),
+            Err(error) => Err(content.failed(error)),
         }
-        match self {
-            Self::Text { .. } => Ok(Cell::Text(text)),
-            _ if is_null(text.trim()) => Ok(Cell::Null),
-            Self::Integer(_) => value::integer(text).map(Cell::Integer),
-            Self::Date(_, format) => format.days(text).map(Cell::Date),
-            Self::Decimal(_, precision, scale) => {
-                value::decimal(text, *precision, *scale).map(Cell::Decimal)
+    }
+
+    fn read(&mut self, reader: &mut dyn BufRead) -> io::Result<bool> {
+        self.skip_line_ends(reader)?;
+        self.line = self.core.line() + self.skipped;
+        (self.length, self.fields, self.too_long) = (0, 0, false);
+        let mut kept = 0;
+        loop {
+            let input = reader.fill_buf()?;
+            let (result, read, written, ended) = self.core.read_record(
+                input,
+                &mut self.bytes[self.length..],
+                &mut self.ends[kept..],
+            );
+            reader.consume(read);
+            self.length += written;
+            self.fields += ended;
+            kept += ended;
+            match result {
+                ReadRecordResult::InputEmpty => {}
+                ReadRecordResult::OutputFull if self.bytes.len() >= MAX_ROW => {
+                    self.too_long = true;
+                    self.length = 0;
+                }
+                ReadRecordResult::OutputFull => self.bytes.resize(self.bytes.len() * 2, 0),
+                ReadRecordResult::OutputEndsFull if self.first && kept < MAX_COLUMNS => {
+                    self.ends.resize(kept * 2, 0);
+                }
+                // More fields than columns are counted and not kept.
+                ReadRecordResult::OutputEndsFull => kept = 0,
+                ReadRecordResult::Record => {
+                    if self.first {
+                        self.first = false;
+                        self.ends.resize(kept + 1, 0);
+                    }
+                    return Ok(true);
+                }
+                ReadRecordResult::End => return Ok(false),
             }
         }
     }
 
-    fn push(&mut self, cell: Cell<'_>) {
-        match (self, cell) {
-            (Self::Text { builder, bytes }, Cell::Text(text)) => {
-                *bytes += text.len();
-                // A column past Arrow's 2 GiB is reported after reading; until then it stays small.
-                builder.append_value(if *bytes > MAX_TEXT { "" } else { text });
+    /// Skips empty lines and the second half of a Windows line end, so that a record's line is where
+    /// its first character stands.
+    fn skip_line_ends(&mut self, reader: &mut dyn BufRead) -> io::Result<()> {
+        loop {
+            let input = reader.fill_buf()?;
+            let count = input
+                .iter()
+                .take_while(|byte| matches!(byte, b'\n' | b'\r'))
+                .count();
+            self.skipped += memchr_iter(b'\n', &input[..count]).count() as u64;
+            let all = count == input.len() && count > 0;
+            reader.consume(count);
+            if !all {
+                return Ok(());
             }
-            (Self::Text { builder, .. }, _) => builder.append_null(),
-            (Self::Integer(builder), Cell::Integer(value)) => builder.append_value(value),
-            (Self::Integer(builder), _) => builder.append_null(),
-            (Self::Date(builder, _), Cell::Date(value)) => builder.append_value(value),
-            (Self::Date(builder, _), _) => builder.append_null(),
-            (Self::Decimal(builder, ..), Cell::Decimal(value)) => builder.append_value(value),
-            (Self::Decimal(builder, ..), _) => builder.append_null(),
         }
     }
 
-    fn is_full(&self) -> bool {
-        matches!(self, Self::Text { bytes, .. } if *bytes > MAX_TEXT)
+    fn range(&self, place: usize) -> std::ops::Range<usize> {
+        let start = place.checked_sub(1).map_or(0, |before| self.ends[before]);
+        start..self.ends[place]
     }
 
-    fn finish(self) -> ArrayRef {
-        match self {
-            Self::Text { mut builder, .. } => Arc::new(builder.finish()),
-            Self::Integer(mut builder) => Arc::new(builder.finish()),
-            Self::Date(mut builder, _) => Arc::new(builder.finish()),
-            Self::Decimal(mut builder, ..) => Arc::new(builder.finish()),
-        }
+    fn field(&self, place: usize) -> &[u8] {
+        &self.bytes[self.range(place)]
     }
-}
 
-/// What the 32-bit offsets of an Arrow text column can address.
-const MAX_TEXT: usize = i32::MAX as usize;
-
-pub(super) fn decimal_type(precision: u8, scale: u8) -> DataType {
-    // The decoder bounds a scale by 38, so it fits the signed byte that Arrow uses.
-    DataType::Decimal128(precision, i8::try_from(scale).unwrap_or(i8::MAX))
+    /// All fields as one text.
+    fn text(&self) -> Option<&str> {
+        from_utf8(&self.bytes[..self.length]).ok()
+    }
 }

@@ -1,16 +1,28 @@
 //! Reading: a file in, typed canonical columns and rejected rows out.
 
+mod cells;
+mod convert;
 mod csv;
-mod lines;
-pub(crate) mod parquet;
+mod encoding;
+mod ipc;
+mod json;
+mod open;
+pub mod options;
+mod parquet;
+mod pieces;
+mod slots;
 pub mod value;
+mod xlsx;
 
+pub(crate) use convert::convert;
+pub(crate) use slots::{Slot, slots};
+
+use crate::InputFile;
 use crate::error::Error;
 use crate::progress::Progress;
-use crate::{InputFile, outcome::Side};
-use crds::matching::{Column, ColumnType, Dataset, Format};
+use crds::matching::{Dataset, Format, ReadOptions};
 use datafusion::arrow::array::RecordBatch;
-use std::collections::HashSet;
+use datafusion::arrow::datatypes::DataType;
 
 /// The rows of one file under their canonical columns, with their original values.
 #[derive(Debug)]
@@ -28,7 +40,8 @@ pub struct Table {
 pub struct Place {
     /// The row's number, from 1; rejected rows count.
     pub number: u64,
-    /// The line on which the row starts, from 1; in Parquet, which has no lines, the row's number.
+    /// The line on which the row starts, from 1; in Parquet and Arrow, which have no
+    /// lines, the row's number.
     pub line: u64,
 }
 
@@ -43,124 +56,88 @@ pub struct Rejected {
     pub reason: String,
 }
 
-/// The format of a file: the dataset's, else by the extension of the file's name.
+/// The format of a file: the dataset's, else by the extension of the file's name, before that of a
+/// compression.
 #[must_use]
 pub fn format_of(dataset: &Dataset, file_name: &str) -> Option<Format> {
-    dataset.format.or_else(|| {
-        let (_, extension) = file_name.rsplit_once('.')?;
-        match extension.to_ascii_lowercase().as_str() {
-            "csv" => Some(Format::Csv),
-            "parquet" => Some(Format::Parquet),
-            _ => None,
-        }
-    })
+    dataset.format.or_else(|| format_by_name(file_name))
 }
 
-/// Reads one side. Rows that cannot be read are in [`Table::rejected`].
+/// Whether the extension of a file's name says which format it has.
+#[must_use]
+pub fn names_a_format(file_name: &str) -> bool {
+    format_by_name(file_name).is_some()
+}
+
+fn format_by_name(file_name: &str) -> Option<Format> {
+    let (stem, _) = open::compression(file_name);
+    let (_, extension) = stem.rsplit_once('.')?;
+    match extension.to_ascii_lowercase().as_str() {
+        "csv" => Some(Format::Csv),
+        "tsv" | "tab" => Some(Format::Tsv),
+        "ndjson" | "jsonl" => Some(Format::Ndjson),
+        "json" => Some(Format::Json),
+        "parquet" => Some(Format::Parquet),
+        "arrow" | "arrows" | "feather" | "ipc" => Some(Format::Arrow),
+        "xlsx" => Some(Format::Xlsx),
+        _ => None,
+    }
+}
+
+/// What to do about a file whose format is not known.
+#[must_use]
+pub fn no_format(file_name: &str) -> String {
+    format!(
+        "is required: the extension of `{file_name}` names no format; write csv, tsv, ndjson, json, \
+         parquet, arrow or xlsx"
+    )
+}
+
+/// Reads one dataset, which stands at `path` in the specification. Rows that cannot be read are in
+/// [`Table::rejected`].
 ///
 /// # Errors
 /// When the file cannot be opened, is empty, or lacks a column that the dataset names.
 pub fn read(
     dataset: &Dataset,
     file: &InputFile,
-    side: Side,
+    path: &str,
     progress: &dyn Progress,
 ) -> Result<Table, Error> {
-    let format = format_of(dataset, &file.name).ok_or_else(|| {
-        Error::spec(
-            format!("{}.format", side.name()),
-            format!(
-                "is required: the extension of `{}` names no format; write csv or parquet",
-                file.name
-            ),
-        )
-    })?;
+    let format = format_of(dataset, &file.name)
+        .ok_or_else(|| Error::spec(format!("{path}.format"), no_format(&file.name)))?;
+    let mistakes = options::check(dataset, Some(format), path);
+    if !mistakes.is_empty() {
+        return Err(Error::Spec(mistakes));
+    }
     match format {
-        Format::Csv => csv::read(dataset, file, progress),
+        Format::Csv | Format::Tsv => csv::read(dataset, format, file, progress),
+        Format::Ndjson | Format::Json => json::read(dataset, format, file, progress),
         Format::Parquet => parquet::read(dataset, file, progress),
-        _ => Err(Error::spec(
-            format!("{}.format", side.name()),
-            "is not supported by this version",
-        )),
+        Format::Arrow => ipc::read(dataset, file, progress),
+        Format::Xlsx => xlsx::read(dataset, file, progress),
     }
 }
 
-/// A canonical column and the column of the file that it is made from.
-pub(crate) struct Slot<'a> {
-    /// The canonical name.
-    pub(crate) name: &'a str,
-    /// The column's name in the file.
-    pub(crate) from: &'a str,
-    /// The column's place in the file.
-    pub(crate) index: usize,
-    /// The declared type.
-    pub(crate) data_type: Option<ColumnType>,
-    /// How a date is written, in strftime notation.
-    date_format: Option<&'a str>,
+/// The texts that mean null.
+fn nulls(options: &ReadOptions) -> Vec<String> {
+    let nulls = options.null_values.clone();
+    nulls.unwrap_or_else(|| vec![String::new()])
 }
 
-/// The canonical columns: the declared ones in their order, then the file's others in theirs.
-pub(crate) fn slots<'a>(
-    dataset: &'a Dataset,
-    file: &InputFile,
-    present: &'a [String],
-) -> Result<Vec<Slot<'a>>, Error> {
-    let wrong = |detail: String| Error::Input {
-        file: file.name.clone(),
-        detail,
-    };
-    let mut seen = HashSet::new();
-    if let Some(twice) = present.iter().find(|name| !seen.insert(name.as_str())) {
-        return Err(wrong(format!(
-            "the column `{twice}` occurs twice; give each column its own name in the file"
-        )));
+/// A column's name: a nameless one, and each where there is no header, is `column_N`.
+fn column_name(text: &str, place: usize) -> String {
+    if text.is_empty() {
+        format!("column_{}", place + 1)
+    } else {
+        text.to_owned()
     }
-    let declared = |column: &'a Column| {
-        let from = column.from.as_deref().unwrap_or(&column.name);
-        let index = present.iter().position(|name| name == from);
-        index
-            .map(|index| Slot {
-                name: &column.name,
-                from,
-                index,
-                data_type: column.data_type,
-                date_format: column.format.as_deref(),
-            })
-            .ok_or_else(|| {
-                wrong(format!(
-                    "there is no column `{from}` (for the canonical column `{}`); the file has {}. \
-                     Correct `from` or the file's delimiter",
-                    column.name,
-                    quoted(present)
-                ))
-            })
-    };
-    let mut slots = dataset
-        .columns
-        .iter()
-        .map(declared)
-        .collect::<Result<Vec<_>, _>>()?;
-    let named: HashSet<usize> = slots.iter().map(|slot| slot.index).collect();
-    for (index, name) in present.iter().enumerate() {
-        if named.contains(&index) {
-            continue;
-        }
-        if let Some(other) = slots.iter().find(|slot| slot.name == name) {
-            return Err(wrong(format!(
-                "its column `{name}` has the name that the canonical column made from `{}` has; \
-                 declare `{name}` under another name, as in {{name: {name}_original, from: {name}}}",
-                other.from
-            )));
-        }
-        slots.push(Slot {
-            name,
-            from: name,
-            index,
-            data_type: None,
-            date_format: None,
-        });
-    }
-    Ok(slots)
+}
+
+/// The Arrow type of `decimal(precision,scale)`.
+pub(crate) fn decimal_type(precision: u8, scale: u8) -> DataType {
+    // The decoder bounds a scale by 38, so it fits the signed byte that Arrow uses.
+    DataType::Decimal128(precision, i8::try_from(scale).unwrap_or(i8::MAX))
 }
 
 /// Names for a message, in backquotes.

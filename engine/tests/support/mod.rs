@@ -15,7 +15,7 @@ pub struct Ran {
     pub out: tempfile::TempDir,
 }
 
-/// Runs a job over two files on a runtime with two threads.
+/// Runs a job over two files on a runtime with two threads. The rates lie beside the left file.
 pub fn run_files(yaml: &str, left: &Path, right: &Path) -> Result<Ran, Error> {
     run_with(yaml, left, right, Arc::new(Silent)).0
 }
@@ -38,10 +38,13 @@ pub fn run_with(
     };
     let folder = left.parent().unwrap_or(Path::new(""));
     let model = spec.model.as_ref().map(|model| folder.join(&model.uri));
+    let rates = spec.fx.as_ref().and_then(|fx| fx.rates.source.uri.as_ref());
+    let rates = rates.map(|uri| file(&left.with_file_name(uri)));
     let request = RunRequest {
         spec,
         left: file(left),
         right: file(right),
+        rates,
         out_dir: out.path().join("out"),
         model,
     };

@@ -55,7 +55,9 @@ async fn with_uploads(
     job: &ValidatedJob,
 ) -> Result<Result<MatchingSpec, Outcome>, Error> {
     let mut matching = job.matching.clone();
-    for (side, dataset) in [("left", &mut matching.left), ("right", &mut matching.right)] {
+    let rates = matching.fx.as_mut().map(|fx| ("fx.rates", &mut fx.rates));
+    let datasets = [("left", &mut matching.left), ("right", &mut matching.right)];
+    for (side, dataset) in datasets.into_iter().chain(rates) {
         if let Err(outcome) = upload(context, api, job, side, dataset).await? {
             return Ok(Err(outcome));
         }

@@ -54,7 +54,7 @@ impl From<engine::Error> for Failure {
     fn from(error: engine::Error) -> Self {
         let kind = match &error {
             engine::Error::Spec(_) | engine::Error::Expression { .. } => "invalidSpecification",
-            engine::Error::Input { .. } => "input",
+            engine::Error::Input { .. } | engine::Error::Rate { .. } => "input",
             engine::Error::Budget { .. } | engine::Error::Memory { .. } => "budget",
             engine::Error::Rejected { .. } => "rejected",
             engine::Error::Conservation { .. } => "conservation",
@@ -101,6 +101,14 @@ pub(super) async fn run(
     )
     .await?;
 
+    let rates = match &spec.fx {
+        None => None,
+        Some(fx) => {
+            let directory = scratch.path().join("rates");
+            Some(fetch(app, claim.project_id, &fx.rates, directory).await?)
+        }
+    };
+
     let out_dir = scratch.path().join("out");
     tokio::fs::create_dir(&out_dir)
         .await
@@ -109,6 +117,7 @@ pub(super) async fn run(
         spec,
         left,
         right,
+        rates,
         out_dir: out_dir.clone(),
         model: None,
     };

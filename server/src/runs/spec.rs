@@ -27,12 +27,8 @@ pub async fn check(db: &PgPool, project: Uuid, raw: Value) -> Result<Checked, Ap
     for side in ["left", "right"] {
         check_dataset(db, project, side, &raw[side], &mut errors).await?;
     }
-    if !raw["model"].is_null() {
-        errors.push(SpecError {
-            path: "model".into(),
-            message: "is for the CLI; leave it out, and the run trains its own".into(),
-        });
-    }
+    let rates = &raw["fx"]["rates"];
+    check_dataset(db, project, "fx.rates", rates, &mut errors).await?;
     if raw.to_string().contains("\\u0000") {
         errors.push(SpecError {
             path: String::new(),
@@ -98,21 +94,10 @@ async fn check_dataset(
     match upload {
         None => add("source.upload.id", "is no upload of this project".into()),
         // The engine would find it too, but only when the run has begun.
-        Some(upload) if dataset["format"].is_null() && !names_a_format(&upload.name) => add(
-            "format",
-            format!(
-                "is required: the extension of `{}` names no format; write csv or parquet",
-                upload.name
-            ),
-        ),
+        Some(upload) if dataset["format"].is_null() && !engine::names_a_format(&upload.name) => {
+            add("format", engine::no_format(&upload.name));
+        }
         Some(_) => {}
     }
     Ok(())
-}
-
-fn names_a_format(file: &str) -> bool {
-    let extension = file
-        .rsplit_once('.')
-        .map(|(_, extension)| extension.to_ascii_lowercase());
-    matches!(extension.as_deref(), Some("csv" | "parquet"))
 }

@@ -124,7 +124,7 @@ impl<'a> Reading<'a> {
         let names = key_names.iter();
         let key_order = names
             .map(|name| {
-                let is_it = |&place: &usize| table.slots[slots[place]].name == name;
+                let is_it = |&place: &usize| table.slots[slots[place]].name == *name;
                 key.iter().copied().find(is_it).unwrap_or(key[0])
             })
             .collect();
@@ -338,7 +338,7 @@ impl Step<'_, '_> {
             let (converted, faults) = typed(table.file, slot, array)?;
             *array = converted;
             for (row, reason) in faults {
-                note(row, slot.from, reason);
+                note(row, &slot.from, reason);
             }
         }
         for (&place, name) in key_order.iter().zip(*key_names) {

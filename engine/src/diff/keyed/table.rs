@@ -2,8 +2,7 @@
 
 use crate::InputFile;
 use crate::error::Error;
-use crate::source::parquet::convert;
-use crate::source::{Slot, slots};
+use crate::source::{Slot, convert, slots};
 use crds::matching::Dataset;
 use datafusion::arrow::array::{ArrayRef, RecordBatch, new_empty_array};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -74,7 +73,7 @@ pub struct Table<'a> {
     /// The file.
     pub file: &'a InputFile,
     /// The canonical columns.
-    pub slots: Vec<Slot<'a>>,
+    pub slots: Vec<Slot>,
     /// Their names and types, in the same order.
     pub schema: SchemaRef,
     footer: &'a Footer,
@@ -104,7 +103,7 @@ impl<'a> Table<'a> {
         let fields = slots.iter().map(|slot| {
             let stored = footer.natural.schema().field(slot.index).data_type();
             let (empty, _) = typed(file, slot, &new_empty_array(stored))?;
-            Ok(Field::new(slot.name, empty.data_type().clone(), true))
+            Ok(Field::new(&slot.name, empty.data_type().clone(), true))
         });
         let fields = fields.collect::<Result<Vec<_>, Error>>()?;
         Ok(Self {
@@ -243,7 +242,7 @@ impl Iterator for Batches<'_> {
 /// When no value of the column can have that type.
 pub fn typed(
     file: &InputFile,
-    slot: &Slot<'_>,
+    slot: &Slot,
     array: &ArrayRef,
 ) -> Result<(ArrayRef, Vec<(usize, String)>), Error> {
     convert(array, slot).map_err(|detail| Error::Input {

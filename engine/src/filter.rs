@@ -1,0 +1,78 @@
+//! `where`: which rows take part.
+
+use crate::error::Error;
+use crate::expression::{self, Lookup};
+use crate::source::Table;
+use datafusion::arrow::array::{Array, AsArray, BooleanArray};
+use datafusion::arrow::compute::{filter_record_batch, prep_null_mask_filter};
+use datafusion::arrow::datatypes::DataType;
+use datafusion::common::DFSchema;
+use datafusion::logical_expr::{Expr, ExprSchemable};
+use datafusion::prelude::SessionContext;
+
+/// Rows that are judged at once.
+const ROWS_PER_STEP: usize = 1 << 16;
+
+/// Plans the condition over what is known of the columns.
+///
+/// # Errors
+/// What is wrong, for the person who wrote it.
+pub fn plan(
+    session: &SessionContext,
+    sql: &str,
+    columns: &dyn Fn(&str) -> Lookup,
+) -> Result<(Expr, DFSchema), String> {
+    let (expr, schema) = expression::plan(session, sql, columns)?;
+    let certain = schema
+        .fields()
+        .iter()
+        .all(|field| columns(field.name()) != Lookup::Unknown);
+    match expr.get_type(&schema) {
+        Ok(DataType::Boolean | DataType::Null) => Ok((expr, schema)),
+        Ok(other) if certain => Err(format!(
+            "gives {other} and must be true or false, as in status <> 'void'"
+        )),
+        _ => Ok((expr, schema)),
+    }
+}
+
+/// Keeps the rows for which the condition at `path` is true. The rows that could not be read stay
+/// rejected: they could not be judged.
+///
+/// # Errors
+/// When the condition does not fit the columns, or fails on a value.
+pub fn keep(
+    table: Table,
+    sql: &str,
+    path: &str,
+    columns: &dyn Fn(&str) -> Lookup,
+) -> Result<Table, Error> {
+    let session = expression::session(1);
+    let (expr, schema) = plan(&session, sql, columns).map_err(|m| Error::spec(path, m))?;
+    let rows = table.batch.num_rows();
+    let mut kept = Vec::with_capacity(rows);
+    for start in (0..rows).step_by(ROWS_PER_STEP) {
+        let part = table.batch.slice(start, ROWS_PER_STEP.min(rows - start));
+        let values = expression::evaluate(&session, expr.clone(), &schema, &part);
+        let values = values.map_err(|error| Error::Expression {
+            path: path.into(),
+            cause: error.strip_backtrace(),
+        })?;
+        match values.as_boolean_opt() {
+            Some(values) if values.null_count() > 0 => {
+                kept.extend(prep_null_mask_filter(values).values());
+            }
+            Some(values) => kept.extend(values.values()),
+            // Null is true of no row.
+            None => kept.extend(std::iter::repeat_n(false, part.num_rows())),
+        }
+    }
+    let mut places = table.places;
+    let mut judged = kept.iter();
+    places.retain(|_| judged.next().is_some_and(|kept| *kept));
+    Ok(Table {
+        batch: filter_record_batch(&table.batch, &BooleanArray::from(kept))?,
+        places,
+        rejected: table.rejected,
+    })
+}
