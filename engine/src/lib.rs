@@ -242,6 +242,10 @@ pub async fn plan_text(
     } = request;
     validate(&spec).map_err(Error::Spec)?;
     let opened = open(spec, Inputs::new(&left, &right, rates.as_ref()), &progress).await?;
+    if opened.sides.plain.is_some() {
+        // Rows with one key on both sides are pairs; the rest of them is no measure of blocks.
+        return Ok("the passes pair equal keys and compare no candidates\n".into());
+    }
     pass::describe(opened.work(&progress))
 }
 

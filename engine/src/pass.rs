@@ -212,7 +212,7 @@ impl Step<'_> {
         budget: &mut u64,
     ) -> Result<(u64, Arc<Scorer>, Option<PassModel>), Error> {
         let pass = || self.pass.name.clone();
-        let candidates = self.candidates(lefts, rights, ledger, budget)?;
+        let mut candidates = self.candidates(lefts, rights, ledger, budget)?;
         let features = Features::new(self.pass, &lefts.normalized, &rights.normalized)?;
         let features = Arc::new(features);
         let mut trained = None;
@@ -232,6 +232,8 @@ impl Step<'_> {
         }
         let scorer = Scorer::new(self.pass, features, learned);
         let scorer = Arc::new(scorer);
+        // Training looked at the blocks' values; scoring does not.
+        candidates.blocks = Vec::new();
 
         self.progress.phase(Phase::Compare { pass: pass() });
         let max_edges = self.spec.effective_limits().max_edges;

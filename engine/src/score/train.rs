@@ -38,8 +38,9 @@ pub const ITERATIONS: usize = 200;
 pub const TOLERANCE: f64 = 1e-6;
 /// The m of the highest level to start from; the other levels share the rest equally.
 pub const START_TOP: f64 = 0.9;
-/// As many matches are added to those found, spread like the start values, so that no m is 0.
-pub const PSEUDO_MATCHES: f64 = 1.0;
+/// As many matches are added to those found, spread like the start values, so that no m is 0 and a
+/// handful of matches does not make a disagreement look impossible.
+pub const PSEUDO_MATCHES: f64 = 10.0;
 /// As many random pairs are added to each level, so that no u is 0.
 pub const PSEUDO_PAIRS: f64 = 0.5;
 /// λ corresponds to at least as many matches.
