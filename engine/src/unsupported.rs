@@ -1,7 +1,7 @@
 //! Keys of the language that this engine does not carry out yet. They are refused, never ignored.
 
 use crds::decode::SpecError;
-use crds::matching::{Dataset, Format, MatchingSpec, OutputFormat};
+use crds::matching::{Dataset, Format, MatchingSpec};
 
 /// Every key that is refused, with its path.
 pub fn unsupported(spec: &MatchingSpec) -> Vec<SpecError> {
@@ -18,10 +18,6 @@ pub fn unsupported(spec: &MatchingSpec) -> Vec<SpecError> {
         sources(dataset, side, &mut refuse);
     }
     refuse(spec.fx.is_some(), "fx".into());
-    for (index, format) in spec.formats().iter().enumerate() {
-        let unwritten = matches!(format, OutputFormat::Html | OutputFormat::Xlsx);
-        refuse(unwritten, format!("output.formats[{index}]"));
-    }
     errors
 }
 
