@@ -1,10 +1,11 @@
 //! `reconcile run`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Args;
+use crds::matching::OutputFormat;
 use engine::{Error, RunRequest, Summary};
 
 use crate::job::{self, JobError};
@@ -46,11 +47,15 @@ pub fn run(arguments: &Arguments) -> ExitCode {
             return ExitCode::from(FAILED);
         }
     };
+    let page = request.spec.formats().contains(&OutputFormat::Html);
     let bar = Arc::new(Bar::new());
     let result = runtime.block_on(engine::run(request, bar.clone()));
     bar.finish();
     match result {
-        Ok(summary) => report(&summary, arguments.json, &out),
+        Ok(summary) => {
+            let page = page.then(|| out.join("report.html"));
+            report(&summary, arguments.json, &out, page.as_deref())
+        }
         Err(Error::Spec(errors)) => JobError::Spec(errors).report(&arguments.job),
         Err(error) => {
             eprintln!("error: {error}");
@@ -91,7 +96,7 @@ fn request(arguments: &Arguments) -> Result<(RunRequest, PathBuf), JobError> {
     ))
 }
 
-fn report(summary: &Summary, json: bool, out: &std::path::Path) -> ExitCode {
+fn report(summary: &Summary, json: bool, out: &Path, page: Option<&Path>) -> ExitCode {
     if json {
         match serde_json::to_string_pretty(summary) {
             Ok(text) => println!("{text}"),
@@ -102,6 +107,9 @@ fn report(summary: &Summary, json: bool, out: &std::path::Path) -> ExitCode {
         }
     } else {
         print!("{}", table::of(summary, out));
+        if let Some(page) = page {
+            println!("report in {}", page.display());
+        }
     }
     ExitCode::SUCCESS
 }

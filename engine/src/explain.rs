@@ -5,11 +5,13 @@ use crate::compare::FAILED;
 use crate::error::Error;
 use crate::ledger::Split;
 use crate::outcome::Side;
-use crate::plan::PassPlan;
+use crate::plan::{ComparisonPlan, PassPlan};
+use crate::report::Steps;
 use crate::score::Explained;
 use crate::score::fellegi_sunter::Contribution;
 use crate::split::Why;
 use crate::sum::SumPlan;
+use crds::matching::Score;
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use datafusion::arrow::datatypes::{Decimal128Type, DecimalType};
 use datafusion::arrow::util::display::array_value_to_string;
@@ -82,6 +84,42 @@ pub fn reason(
         text.push_str("; ambiguous: another pair is within the margin");
     }
     Ok(text)
+}
+
+/// How the score of a pair adds up, comparison by comparison: under `weighted` each one's share of
+/// `score`, under `fellegiSunter` bits from the prior to the match weight. None under `all`.
+pub fn steps(pass: &PassPlan, explained: &Explained, score: f64) -> Option<Steps> {
+    let labels = pass.comparisons.iter().map(|plan| plan.label.clone());
+    if let Some((prior, contributions)) = &explained.learned {
+        let bits = contributions.iter().map(|part| part.bits());
+        let prior = ("prior".to_owned(), *prior);
+        let parts: Vec<_> = std::iter::once(prior).chain(labels.zip(bits)).collect();
+        return Some(Steps {
+            total: parts.iter().fold(0.0, |sum, (_, bits)| sum + bits),
+            unit: "match weight",
+            parts,
+        });
+    }
+    if pass.score != Score::Weighted {
+        return None;
+    }
+    let compared = || pass.comparisons.iter().zip(&explained.similarities);
+    let weight: f64 = compared()
+        .filter(|(_, similarity)| !similarity.is_nan())
+        .map(|(plan, _)| plan.weight)
+        .sum();
+    let share = |(plan, similarity): (&ComparisonPlan, &f64)| {
+        if similarity.is_nan() || weight <= 0.0 {
+            0.0
+        } else {
+            plan.weight * similarity.max(0.0) / weight
+        }
+    };
+    Some(Steps {
+        parts: labels.zip(compared().map(share)).collect(),
+        total: score,
+        unit: "score",
+    })
 }
 
 /// Why a record is a part of a sum: `amount 60.00 of 100.00; 2 parts less the whole: -0.005`, and

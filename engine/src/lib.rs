@@ -47,7 +47,7 @@ use outcome::{Fates, Outcome, Side};
 use pass::{Matched, Work, match_records};
 use plan::Plan;
 use prepare::{Inputs, Prepared, Sides, read_both};
-use report::{Differences, Draft, Results};
+use report::{Differences, Draft, Results, Steps};
 use score::Scorer;
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
@@ -101,7 +101,7 @@ pub struct InputFile {
 /// Runs a reconciliation on the current tokio runtime, whose threads it keeps busy, and writes
 /// `summary.json`, `pairs.parquet`, `differences.parquet`, `unmatched_left.parquet`,
 /// `unmatched_right.parquet`, `rejected.parquet`, `duplicates.parquet` and, if asked for,
-/// `pairs.csv` into the output folder; and `model.json` where a pass with `score: fellegiSunter`
+/// `pairs.csv`, `report.html` and `report.xlsx` into the output folder; and `model.json` where a pass with `score: fellegiSunter`
 /// was trained.
 ///
 /// # Errors
@@ -189,6 +189,7 @@ pub async fn run(request: RunRequest, progress: Arc<dyn Progress>) -> Result<Sum
         seconds: started.elapsed().as_secs_f64(),
         spec_hash: spec_hash(spec),
     };
+    results.write_reports(&draft, spec, &summary, &|pair| steps(plan, &scorers, pair))?;
     draft.publish(&summary)?;
     tracing::info!(
         pairs = summary.pairs,
@@ -341,6 +342,13 @@ fn reasons(
             }
         })
         .collect()
+}
+
+/// How a pair's score adds up; none where comparisons only hold or fail.
+fn steps(plan: &Plan, scorers: &[Option<Arc<Scorer>>], pair: &Pair) -> Option<Steps> {
+    let edge = pair.chosen.edge;
+    let explained = scorers[pair.pass].as_ref()?.explain(edge.left, edge.right);
+    explain::steps(&plan.passes[pair.pass], &explained, edge.score)
 }
 
 #[expect(

@@ -1,12 +1,17 @@
 //! Outputs: written beside their place and moved there when all of them are complete.
 
+mod chart;
+mod figures;
+mod html;
+mod xlsx;
+
 use crate::diff::keyed::listing::Listing;
 use crate::diff::{Found, Values};
 use crate::error::Error;
 use crate::ledger::Pair;
 use crate::outcome::{Side, Summary};
 use crate::records::Records;
-use crds::matching::OutputFormat;
+use crds::matching::{MatchingSpec, OutputFormat};
 use datafusion::arrow::array::{
     ArrayRef, Float64Array, RecordBatch, StringArray, UInt32Array, UInt64Array,
 };
@@ -20,8 +25,12 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub use figures::Steps;
+
 /// The file that tells that a run is complete; it is the last to appear.
 const SUMMARY: &str = "summary.json";
+const PAGE: &str = "report.html";
+const WORKBOOK: &str = "report.xlsx";
 
 /// A folder of outputs in the making. What is not published is removed when it is dropped.
 pub struct Draft {
@@ -113,7 +122,7 @@ impl Draft {
         }
         // An earlier run's summary must not stand beside this run's files, nor its files beside
         // this run's summary.
-        for name in [SUMMARY, "pairs.csv", "model.json"] {
+        for name in [SUMMARY, "pairs.csv", "model.json", PAGE, WORKBOOK] {
             let old = target.join(name);
             if old.exists() {
                 fs::remove_file(&old).map_err(Error::io(old))?;
@@ -267,6 +276,50 @@ impl Results<'_> {
         }
         parquet.close()?;
         csv.map_or(Ok(()), CsvSheet::close)
+    }
+
+    /// Writes `report.html` and `report.xlsx`, as far as the job asks for them. `steps` gives what each
+    /// comparison adds to a pair's score.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub fn write_reports(
+        &self,
+        draft: &Draft,
+        spec: &MatchingSpec,
+        summary: &Summary,
+        steps: &dyn Fn(&Pair) -> Option<Steps>,
+    ) -> Result<(), Error> {
+        let formats = spec.formats();
+        let differences = self.differences()?;
+        if formats.contains(&OutputFormat::Html) {
+            let figures = figures::figures(&figures::Inputs {
+                spec,
+                records: [self.left, self.right],
+                pairs: self.pairs,
+                shown: self.shown,
+                plain: summary.pairs - self.pairs.len() as u64,
+                passes: self.passes,
+                reasons: &self.reasons,
+                unmatched: [&self.unmatched.0, &self.unmatched.1],
+                differences: &differences,
+                steps,
+            })?;
+            draft.text(PAGE, &html::page(summary, &figures))?;
+        }
+        if formats.contains(&OutputFormat::Xlsx) {
+            let sheets = [
+                ("Pairs", self.pairs()?),
+                ("Differences", differences),
+                ("Unmatched left", unmatched(self.left, &self.unmatched.0)?),
+                ("Unmatched right", unmatched(self.right, &self.unmatched.1)?),
+                ("Rejected", self.rejected()?),
+                ("Duplicates", self.duplicates()?),
+            ];
+            let unlisted = summary.pairs - self.shown.len() as u64;
+            xlsx::write(&draft.files().join(WORKBOOK), summary, unlisted, &sheets)?;
+        }
+        Ok(())
     }
 
     fn left_key(&self, pair: &Pair) -> &str {

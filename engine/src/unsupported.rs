@@ -1,7 +1,7 @@
 //! Keys of the language that this engine does not carry out yet. They are refused, never ignored.
 
 use crds::decode::SpecError;
-use crds::matching::{MatchingSpec, OutputFormat};
+use crds::matching::MatchingSpec;
 
 /// Every key that is refused, with its path.
 pub fn unsupported(spec: &MatchingSpec) -> Vec<SpecError> {
@@ -23,10 +23,6 @@ pub fn unsupported(spec: &MatchingSpec) -> Vec<SpecError> {
         refuse(source.sql.is_some(), format!("{place}.source.sql"));
         let remote = source.uri.as_ref().is_some_and(|uri| uri.contains("://"));
         refuse(remote, format!("{place}.source.uri"));
-    }
-    for (index, format) in spec.formats().iter().enumerate() {
-        let unwritten = matches!(format, OutputFormat::Html | OutputFormat::Xlsx);
-        refuse(unwritten, format!("output.formats[{index}]"));
     }
     errors
 }
