@@ -181,7 +181,8 @@ fn values(
     Ok((lefts, rights))
 }
 
-fn in_common_type(left: &ArrayRef, right: &ArrayRef) -> Result<(ArrayRef, ArrayRef), String> {
+/// Two columns in the type that both share; an error says why they share none.
+pub fn in_common_type(left: &ArrayRef, right: &ArrayRef) -> Result<(ArrayRef, ArrayRef), String> {
     let (l, r) = (left.data_type(), right.data_type());
     let is_text =
         |t: &DataType| matches!(t, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);

@@ -66,6 +66,16 @@ pub enum Error {
         /// The first rejected row: file, line, column and reason.
         first: String,
     },
+    /// An answer was asked for of a record that does not take part.
+    #[error("{side} has no record with the key `{key}`: {detail}")]
+    UnknownKey {
+        /// `left` or `right`.
+        side: &'static str,
+        /// The key.
+        key: String,
+        /// What the row is instead, or which keys are near.
+        detail: String,
+    },
     /// Records were lost or counted twice. This is a defect of the engine, so nothing is published.
     #[error("conservation is broken on the {side} side: {detail}. Please report this run")]
     Conservation {
@@ -109,6 +119,7 @@ impl Error {
                 ..
             } => format!("pass `{pass}`: {detail}. {remedy}"),
             Self::Expression { path, .. } => format!("{path}: fails on a value of the data"),
+            Self::UnknownKey { side, .. } => format!("{side} has no record with this key"),
             Self::Internal(_) => "the engine failed in a way that it did not foresee".into(),
             other => other.to_string(),
         }

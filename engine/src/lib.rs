@@ -11,6 +11,7 @@ mod diff;
 mod error;
 mod explain;
 mod expression;
+mod inquiry;
 mod ledger;
 mod normalize;
 mod outcome;
@@ -30,6 +31,11 @@ pub mod utils;
 
 pub use crds::decode::SpecError;
 pub use error::Error;
+pub use inquiry::answer::{
+    BlockAnswer, ColumnDifference, ComparisonAnswer, Decision, Explanation, FailedEntry,
+    PassAnswer, RecordAnswer, Rival, SumGroup, Taken, Value,
+};
+pub use inquiry::{ExplainRequest, explain};
 pub use outcome::{PassSummary, SideSummary, Summary};
 pub use plan::validate;
 pub use progress::{Phase, Progress, Silent};
@@ -43,7 +49,7 @@ use ledger::Pair;
 use outcome::{Fates, Outcome, Side};
 use pass::{Matched, Work, match_records};
 use plan::Plan;
-use prepare::{Prepared, Sides, read_both};
+use prepare::{PlainRows, Prepared, Sides, read_both};
 use report::{Differences, Draft, Results};
 use score::Scorer;
 use sha2::{Digest, Sha256};
@@ -110,7 +116,7 @@ pub async fn run(request: RunRequest, progress: Arc<dyn Progress>) -> Result<Sum
     } = request;
     validate(&spec).map_err(Error::Spec)?;
     let model = given_model(&spec, model.as_deref())?;
-    let opened = open(spec, [&left, &right], &progress).await?;
+    let opened = open(spec, [&left, &right], PlainRows::SetAside, &progress).await?;
     let Opened {
         spec, sides, plan, ..
     } = &opened;
@@ -124,6 +130,7 @@ pub async fn run(request: RunRequest, progress: Arc<dyn Progress>) -> Result<Sum
         mut passes,
         scorers,
         trained,
+        ..
     } = match_records(opened.work(&progress), plain.as_ref(), model.as_ref()).await?;
     let mut pairs = ledger.close();
     let (left_batch, right_batch) = (&lefts.records.batch, &rights.records.batch);
@@ -205,7 +212,7 @@ pub async fn train(request: TrainRequest, progress: Arc<dyn Progress>) -> Result
         let message = "no pass has score: fellegiSunter, so there is nothing to train";
         return Err(Error::spec("passes", message));
     }
-    let opened = open(spec, [&left, &right], &progress).await?;
+    let opened = open(spec, [&left, &right], PlainRows::SetAside, &progress).await?;
     Ok(Model::new(pass::train(opened.work(&progress)).await?))
 }
 
@@ -226,6 +233,7 @@ impl Opened {
             left: &self.sides.left,
             right: &self.sides.right,
             progress,
+            watch: None,
         }
     }
 }
@@ -234,12 +242,13 @@ impl Opened {
 async fn open(
     spec: MatchingSpec,
     files: [&InputFile; 2],
+    plain_rows: PlainRows,
     progress: &Arc<dyn Progress>,
 ) -> Result<Opened, Error> {
     let spec = Arc::new(spec);
     let session = expression::session(available_parallelism().map_or(1, usize::from));
     progress.phase(Phase::Read);
-    let sides = read_both(&spec, files, &session, progress).await?;
+    let sides = read_both(&spec, files, &session, plain_rows, progress).await?;
     let schema = |side: &Prepared| side.normalized.schema();
     let (left, right) = (schema(&sides.left), schema(&sides.right));
     let plan = Plan::new(&spec, &left, &right, &session).map_err(Error::Spec)?;

@@ -35,6 +35,23 @@ pub struct Work<'a> {
     pub right: &'a Prepared,
     /// Who is told.
     pub progress: &'a Arc<dyn Progress>,
+    /// The records whose scored pairs are kept for an answer.
+    pub watch: Option<Watch>,
+}
+
+/// A left and a right record, by index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Watch {
+    /// The left record.
+    pub left: u32,
+    /// The right record.
+    pub right: u32,
+}
+
+impl Watch {
+    fn sees(self, edge: &Edge) -> bool {
+        edge.left == self.left || edge.right == self.right
+    }
 }
 
 /// What the passes made of the records.
@@ -47,6 +64,8 @@ pub struct Matched {
     pub scorers: Vec<Option<Arc<Scorer>>>,
     /// What was learned.
     pub trained: Vec<PassModel>,
+    /// By pass, the scored pairs of the records that are watched, in no order.
+    pub watched: Vec<Vec<Edge>>,
 }
 
 /// Runs the passes one after the other. `aside` are the plain rows of a keyed diff, `given` is a
@@ -64,6 +83,7 @@ pub async fn match_records(
         passes: Vec::new(),
         scorers: Vec::new(),
         trained: Vec::new(),
+        watched: Vec::new(),
     };
     let mut budget = work.spec.effective_limits().max_pairs;
     for (index, pass) in work.plan.passes.iter().enumerate() {
@@ -75,9 +95,11 @@ pub async fn match_records(
             index,
             progress: work.progress,
             given: given.and_then(|model| model.pass(&pass.name)),
+            watch: work.watch,
         };
         let (lefts, rights, ledger) = (work.left, work.right, &mut matched.ledger);
         let mut exhausted = 0;
+        let mut watched = Vec::new();
         let (candidates, scorer) = if let Some(aside) = aside {
             let candidates = step.pair_keys(lefts, rights, aside.pairs, ledger, budget)?;
             let features = Features::new(pass, &lefts.normalized, &rights.normalized)?;
@@ -88,11 +110,13 @@ pub async fn match_records(
             exhausted = found.exhausted;
             (found.nodes, None)
         } else {
-            let (candidates, scorer, model) = step.run(lefts, rights, ledger, &mut budget).await?;
-            matched.trained.extend(model);
-            (candidates, Some(scorer))
+            let ran = step.run(lefts, rights, ledger, &mut budget).await?;
+            matched.trained.extend(ran.trained);
+            watched = ran.watched;
+            (ran.candidates, Some(ran.scorer))
         };
         matched.scorers.push(scorer);
+        matched.watched.push(watched);
         matched.passes.push(PassSummary {
             name: pass.name.clone(),
             pairs: aside.map_or(0, |aside| aside.pairs),
@@ -124,6 +148,7 @@ pub async fn train(work: Work<'_>) -> Result<Vec<PassModel>, Error> {
             index,
             progress: work.progress,
             given: None,
+            watch: None,
         };
         let candidates = step.candidates(lefts, rights, &ledger, &mut budget).await?;
         let features = Arc::new(Features::new(pass, &lefts.normalized, &rights.normalized)?);
@@ -144,6 +169,18 @@ struct Step<'a> {
     progress: &'a Arc<dyn Progress>,
     /// The pass's part of a model that the run was given.
     given: Option<&'a PassModel>,
+    watch: Option<Watch>,
+}
+
+/// What a pass that compares gave, besides what it booked.
+struct Ran {
+    /// How many candidate pairs were compared.
+    candidates: u64,
+    scorer: Arc<Scorer>,
+    /// What was learned, where it was.
+    trained: Option<PassModel>,
+    /// The scored pairs of the records that are watched.
+    watched: Vec<Edge>,
 }
 
 impl Step<'_> {
@@ -174,15 +211,14 @@ impl Step<'_> {
         Ok(pairs)
     }
 
-    /// Blocks, compares and assigns; returns how many candidate pairs were compared, the scorer,
-    /// and the model where one was trained.
+    /// Blocks, compares and assigns.
     async fn run(
         &self,
         lefts: &Prepared,
         rights: &Prepared,
         ledger: &mut Ledger,
         budget: &mut u64,
-    ) -> Result<(u64, Arc<Scorer>, Option<PassModel>), Error> {
+    ) -> Result<Ran, Error> {
         let pass = || self.pass.name.clone();
         let candidates = self.candidates(lefts, rights, ledger, budget).await?;
         let features = Features::new(self.pass, &lefts.normalized, &rights.normalized)?;
@@ -223,9 +259,18 @@ impl Step<'_> {
         )?;
         self.progress.phase(Phase::Assign { pass: pass() });
         let (lefts, rights) = (ledger.left_open.len(), ledger.right_open.len());
+        let watched = self.watch.map_or_else(Vec::new, |watch| {
+            let seen = kept.edges.iter().filter(|edge| watch.sees(edge));
+            seen.copied().collect()
+        });
         let assignment = assign::assign(kept.edges, &self.pass.rules, lefts, rights);
         ledger.book(self.index, &assignment);
-        Ok((kept.candidates, scorer, trained))
+        Ok(Ran {
+            candidates: kept.candidates,
+            scorer,
+            trained,
+            watched,
+        })
     }
 
     async fn candidates(

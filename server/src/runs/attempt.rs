@@ -54,7 +54,7 @@ impl From<engine::Error> for Failure {
     fn from(error: engine::Error) -> Self {
         let kind = match &error {
             engine::Error::Spec(_) | engine::Error::Expression { .. } => "invalidSpecification",
-            engine::Error::Input { .. } => "input",
+            engine::Error::Input { .. } | engine::Error::UnknownKey { .. } => "input",
             engine::Error::Budget { .. } | engine::Error::Memory { .. } => "budget",
             engine::Error::Rejected { .. } => "rejected",
             engine::Error::Conservation { .. } => "conservation",
