@@ -52,8 +52,18 @@ pub fn sentence(
         .max_by_key(|pass| nearness(pass.decision));
     let why = nearest.map_or_else(String::new, |pass| {
         let overruled = match pass.decision {
-            Decision::Review => "; what was decided later took one of the records",
-            _ => "",
+            Decision::Review => {
+                let partners = [("left", left), ("right", right)].map(|(side, record)| {
+                    let pass = record.pass.as_ref()?;
+                    Some(format!(
+                        "; then {side} {} went to {} by pass `{pass}`",
+                        record.key,
+                        record.partners.join(", ")
+                    ))
+                });
+                partners.into_iter().flatten().collect()
+            }
+            _ => String::new(),
         };
         format!(
             ": {} `{}`: {}{overruled}",
