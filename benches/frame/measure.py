@@ -46,22 +46,27 @@ def run(argv: list[str], env: dict, folder: Path, seconds: int) -> Measured:
         before = time.perf_counter()
         process = subprocess.Popen(argv, env={**os.environ, **env}, cwd=folder, stdout=stdout,
                                    stderr=stderr, stdin=subprocess.DEVNULL, start_new_session=True)
-        while True:
-            pid, status, usage = os.wait4(process.pid, os.WNOHANG)
-            if pid:
-                break
-            elapsed = time.perf_counter() - before
-            if not failure:
-                if elapsed > seconds:
-                    failure = f"took more than {seconds} s"
-                elif resident(process.pid) > MOST_MEMORY:
-                    failure = f"took more than {MOST_MEMORY >> 30} GiB of memory"
-                elif shutil.disk_usage(folder).free < LEAST_DISK:
-                    failure = f"left less than {LEAST_DISK >> 30} GiB of disk"
-                if failure:
-                    os.killpg(process.pid, signal.SIGKILL)
-            # Short enough not to show in a run of a tenth of a second.
-            time.sleep(0.001 if elapsed < 1 else 0.01)
+        try:
+            while True:
+                pid, status, usage = os.wait4(process.pid, os.WNOHANG)
+                if pid:
+                    break
+                elapsed = time.perf_counter() - before
+                if not failure:
+                    if elapsed > seconds:
+                        failure = f"took more than {seconds} s"
+                    elif resident(process.pid) > MOST_MEMORY:
+                        failure = f"took more than {MOST_MEMORY >> 30} GiB of memory"
+                    elif shutil.disk_usage(folder).free < LEAST_DISK:
+                        failure = f"left less than {LEAST_DISK >> 30} GiB of disk"
+                    if failure:
+                        os.killpg(process.pid, signal.SIGKILL)
+                # Short enough not to show in a run of a tenth of a second.
+                time.sleep(0.001 if elapsed < 1 else 0.01)
+        except BaseException:
+            # Who stops this program, as by Ctrl-C, must not leave a contender behind.
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
         elapsed = time.perf_counter() - before
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode and not failure:

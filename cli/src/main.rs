@@ -27,6 +27,7 @@ const EXAMPLES: &str = "\
 Examples:
   reconcile profile ledger.csv                what a file holds, and how to declare it
   reconcile validate job.yaml                 check a job; opens no data
+  reconcile validate job.yaml --plan          and say which pairs it would compare; opens the data
   reconcile run job.yaml                      run it; results in ./job-out
   reconcile run job.yaml --out results --json
   reconcile run job.yaml --left a.csv --right b.csv
@@ -48,7 +49,7 @@ enum Command {
     Explain(explain::Arguments),
     /// Learn the weights of a job's fellegiSunter passes without matching, and show them
     Train(train::Arguments),
-    /// Check a job without opening its data, and report every mistake with its path
+    /// Check a job without opening its data (unless --plan), and report every mistake with its path
     Validate(validate::Arguments),
     /// Write test data whose true pairs are known, of any size
     Generate(generate::Arguments),

@@ -146,6 +146,31 @@ fn validate_opens_no_data() {
 }
 
 #[test]
+fn validate_with_plan_opens_the_data_and_prints_blocks_pairs_and_largest_keys() {
+    let folder = job(&JOB.replace(
+        "name: exact, ",
+        "name: near, block: [[amount], [\"left(amount, 1)\"]], ",
+    ));
+    reconcile()
+        .args(["validate", "--plan"])
+        .arg(folder.path().join("job.yaml"))
+        .assert()
+        .success()
+        .stdout(predicate::str::contains("ok, 1 pass"))
+        .stdout(predicate::str::contains("pass `near`: 2 blocks\n"))
+        .stdout(predicate::str::contains("1. amount: 1 pairs"))
+        .stdout(predicate::str::contains("1 pairs from (1) with 1 × 1 rows"))
+        .stdout(predicate::str::contains("in all at most 2 pairs"));
+    let folder = job(&JOB.replace("left.csv", "is-not-there.csv"));
+    reconcile()
+        .args(["validate", "--plan"])
+        .arg(folder.path().join("job.yaml"))
+        .assert()
+        .code(1)
+        .stderr(predicate::str::contains("is-not-there.csv"));
+}
+
+#[test]
 fn paths_of_a_whole_manifest_start_with_spec() {
     let indented = JOB
         .replace("uri: left.csv", "uri: left.csv, upload: {id: x}")
@@ -283,4 +308,73 @@ fn profile_of_a_file_without_a_known_format_says_how_to_name_it() {
         .args(csv)
         .assert()
         .success();
+}
+
+const LEARNED: &str = "
+left: {source: {uri: left.csv}, key: [id]}
+right: {source: {uri: right.csv}, key: [id]}
+passes:
+  - name: people
+    block: [[name], [town]]
+    score: fellegiSunter
+    accept: 0.9
+    assign: greedy
+    compare:
+      - {column: name, exact: {}, weight: 3}
+      - {column: town, exact: {}}
+";
+
+#[test]
+fn train_writes_a_model_that_a_job_beside_it_uses() {
+    let folder = job(LEARNED);
+    let rows = |side: &str| {
+        let person = |n: usize| format!("{side}{n},name{},town{}\n", n % 9, n % 7);
+        format!("id,name,town\n{}", (0..40).map(person).collect::<String>())
+    };
+    fs::write(folder.path().join("left.csv"), rows("l")).expect("left");
+    fs::write(folder.path().join("right.csv"), rows("r")).expect("right");
+    reconcile()
+        .current_dir(folder.path())
+        .args(["train", "job.yaml", "--out", "people.json"])
+        .assert()
+        .success()
+        .stdout(
+            predicate::str::contains("people: prior ")
+                .and(predicate::str::contains("\n  name "))
+                .and(predicate::str::contains("model in people.json")),
+        )
+        .stderr(predicate::str::diff(
+            "note: passes[0].compare[0].weight is ignored by score: fellegiSunter, which learns \
+             weights\n",
+        ));
+    let using = format!("{LEARNED}model: {{uri: people.json}}\n");
+    fs::write(folder.path().join("using.yaml"), using).expect("job");
+    let elsewhere = tempfile::tempdir().expect("a folder");
+    reconcile()
+        .current_dir(elsewhere.path())
+        .arg("run")
+        .arg(folder.path().join("using.yaml"))
+        .assert()
+        .success();
+    let outputs = names(&elsewhere.path().join("using-out"));
+    assert!(!outputs.contains(&"model.json".to_owned()), "{outputs:?}");
+    reconcile()
+        .current_dir(folder.path())
+        .args(["run", "job.yaml"])
+        .assert()
+        .success();
+    assert!(names(&folder.path().join("job-out")).contains(&"model.json".to_owned()));
+}
+
+#[test]
+fn a_job_without_learned_weights_has_nothing_to_train() {
+    let folder = job(JOB);
+    reconcile()
+        .current_dir(folder.path())
+        .args(["train", "job.yaml"])
+        .assert()
+        .code(2)
+        .stderr(predicate::str::starts_with(
+            "passes: no pass has score: fellegiSunter",
+        ));
 }

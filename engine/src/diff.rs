@@ -9,8 +9,12 @@ use crate::compare::{FAILED, Feature};
 use crate::error::Error;
 use crate::ledger::Pair;
 use crate::outcome::Outcome;
-use crate::plan::ComparisonPlan;
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray, StringBuilder};
+use crate::plan::{ComparisonPlan, OwnedMethod};
+use datafusion::arrow::array::{
+    Array, ArrayRef, AsArray, RecordBatch, StringArray, StringBuilder, UInt32Array,
+};
+use datafusion::arrow::compute::kernels::cmp::distinct;
+use datafusion::arrow::compute::take;
 use datafusion::arrow::datatypes::{DataType, Date32Type, Decimal128Type, Int64Type, i256};
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 
@@ -44,23 +48,15 @@ pub fn find(
         .map(|(index, _)| index)
         .collect();
     let mut found = Vec::new();
-    let mut similarities = vec![0.0; STEP];
     for (plan, column) in plans.iter().zip(0_u32..) {
-        let feature = Feature::new(plan, &format!("diff[{column}]"), left, right)?;
-        let (left, right) = (left.column(plan.left), right.column(plan.right));
+        let comparing = Comparing::new(plan, &format!("diff[{column}]"), left, right)?;
         for step in matched.chunks(STEP) {
             let edges = || step.iter().map(|&pair| pairs[pair as usize].chosen.edge);
-            let lefts: Vec<u32> = edges().map(|edge| edge.left).collect();
-            let rights: Vec<u32> = edges().map(|edge| edge.right).collect();
-            let alive: Vec<u32> = (0..).take(step.len()).collect();
-            feature.compare(&lefts, &rights, &alive, &mut similarities);
-            for (at, &pair) in step.iter().enumerate() {
-                let differs = similarities[at].total_cmp(&FAILED).is_eq()
-                    && !(left.is_null(lefts[at] as usize) && right.is_null(rights[at] as usize));
-                if differs {
-                    found.push(Found { pair, column });
-                }
-            }
+            let lefts = edges().map(|edge| edge.left).collect();
+            let rights = edges().map(|edge| edge.right).collect();
+            let differs = comparing.differs(lefts, rights)?;
+            let differing = step.iter().zip(&differs).filter(|(_, differs)| **differs);
+            found.extend(differing.map(|(&pair, _)| Found { pair, column }));
         }
     }
     found.sort_unstable_by_key(|found| (found.pair, found.column));
@@ -68,6 +64,54 @@ pub fn find(
         pairs[found.pair as usize].outcome = Outcome::Differing;
     }
     Ok(found)
+}
+
+/// One column of both sides, ready to be compared.
+enum Comparing<'a> {
+    /// Whether values of one type are equal.
+    Distinct(&'a ArrayRef, &'a ArrayRef),
+    /// What a comparison says of them.
+    Method(Box<Feature>, &'a ArrayRef, &'a ArrayRef),
+}
+
+impl<'a> Comparing<'a> {
+    fn new(
+        plan: &ComparisonPlan,
+        path: &str,
+        left: &'a RecordBatch,
+        right: &'a RecordBatch,
+    ) -> Result<Self, Error> {
+        let (l, r) = (left.column(plan.left), right.column(plan.right));
+        let alike = l.data_type() == r.data_type() && keyed::can_hash(l.data_type());
+        if alike && matches!(plan.method, OwnedMethod::Exact) {
+            return Ok(Self::Distinct(l, r));
+        }
+        let feature = Feature::new(plan, path, left, right)?;
+        Ok(Self::Method(Box::new(feature), l, r))
+    }
+
+    /// Whether the values of the left and right rows differ, pair by pair.
+    fn differs(&self, lefts: Vec<u32>, rights: Vec<u32>) -> Result<Vec<bool>, Error> {
+        match self {
+            Self::Distinct(left, right) => {
+                let left = take(left, &UInt32Array::from(lefts), None)?;
+                let right = take(right, &UInt32Array::from(rights), None)?;
+                let differs = distinct(&left, &right)?;
+                Ok(differs.values().iter().collect())
+            }
+            Self::Method(feature, left, right) => {
+                let alive: Vec<u32> = (0..).take(lefts.len()).collect();
+                let mut similarities = vec![0.0; lefts.len()];
+                feature.compare(&lefts, &rights, &alive, &mut similarities);
+                let differs = similarities.iter().zip(lefts.iter().zip(&rights));
+                let differs = differs.map(|(similarity, (&l, &r))| {
+                    similarity.total_cmp(&FAILED).is_eq()
+                        && !(left.is_null(l as usize) && right.is_null(r as usize))
+                });
+                Ok(differs.collect())
+            }
+        }
+    }
 }
 
 /// The values behind some differences, as texts, in the order of the differences.

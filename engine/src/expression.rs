@@ -6,6 +6,7 @@
 //! exactly as declared; one with other characters than letters, digits and `_` goes in double
 //! quotes.
 
+use crds::matching::Bound;
 use datafusion::arrow::array::{ArrayRef, RecordBatch};
 use datafusion::arrow::datatypes::{DataType, Field, Schema};
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
@@ -14,9 +15,11 @@ use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{Expr, Volatility};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::sql::sqlparser::ast::{
-    Expr as SqlExpr, ObjectNamePart, visit_expressions, visit_expressions_mut,
+    Expr as SqlExpr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, ObjectNamePart,
+    Value, visit_expressions, visit_expressions_mut,
 };
 use std::collections::BTreeSet;
+use std::fmt;
 use std::ops::ControlFlow;
 
 /// Functions without side effects whose result depends on their arguments alone.
@@ -74,6 +77,117 @@ pub enum Lookup {
     Unknown,
     /// There is no such column; these are there.
     Absent(Vec<String>),
+}
+
+/// One entry of a block.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Entry {
+    /// An SQL expression that must be equal on both sides.
+    Equal(String),
+    /// Two values that must be near.
+    Near(Near),
+}
+
+/// `near(column, width)`: both values differ by at most the width.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Near {
+    /// The canonical column of both sides: numbers, or dates, which are counted in days.
+    pub column: String,
+    /// The largest difference.
+    pub width: Bound,
+}
+
+impl fmt::Display for Near {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "near({}, {})",
+            self.column,
+            String::from(self.width.clone())
+        )
+    }
+}
+
+/// Tells a `near` from an SQL expression, which [`plan`] then looks at.
+///
+/// # Errors
+/// What is wrong with a `near`, for the person who wrote it. Text that is no SQL at all is passed
+/// on to [`plan`].
+pub fn entry(session: &SessionContext, text: &str) -> Result<Entry, String> {
+    let state = session.state();
+    let dialect = state.config().options().sql_parser.dialect;
+    let Ok(parsed) = state.sql_to_expr_with_alias(text, &dialect) else {
+        return Ok(Entry::Equal(text.to_owned()));
+    };
+    let is_near = |function: &Function| {
+        matches!(function.name.0.as_slice(),
+            [ObjectNamePart::Identifier(name)] if name.value.eq_ignore_ascii_case("near"))
+    };
+    match &parsed.expr {
+        SqlExpr::Function(function) if is_near(function) && parsed.alias.is_none() => {
+            near(function).map(Entry::Near)
+        }
+        expr => {
+            let nested = visit_expressions(expr, |node| match node {
+                SqlExpr::Function(function) if is_near(function) => ControlFlow::Break(()),
+                _ => ControlFlow::Continue(()),
+            });
+            if nested.is_break() {
+                return Err(
+                    "near stands alone as an entry of a block, as in \"near(date, 30)\"; \
+                            it is no part of an expression"
+                        .into(),
+                );
+            }
+            Ok(Entry::Equal(text.to_owned()))
+        }
+    }
+}
+
+fn near(function: &Function) -> Result<Near, String> {
+    let arguments = match &function.args {
+        FunctionArguments::List(list)
+            if list.clauses.is_empty()
+                && list.duplicate_treatment.is_none()
+                && function.over.is_none()
+                && function.filter.is_none() =>
+        {
+            list.args.as_slice()
+        }
+        _ => &[],
+    };
+    let [
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(column)),
+        FunctionArg::Unnamed(FunctionArgExpr::Expr(width)),
+    ] = arguments
+    else {
+        return Err("near takes a column and a width, as in near(amount, 2.00)".into());
+    };
+    let SqlExpr::Identifier(column) = column else {
+        return Err(format!(
+            "near takes a column first, not `{column}`; make a column of it, or write \
+             near(amount, 2.00)"
+        ));
+    };
+    let number = match width {
+        SqlExpr::Value(value) => match &value.value {
+            Value::Number(number, _) => Some(number.clone()),
+            _ => None,
+        },
+        _ => None,
+    };
+    let width = number
+        .and_then(|number| Bound::try_from(number).ok())
+        .ok_or_else(|| {
+            format!(
+                "near takes a width second, a plain number that is not negative, such as 2.00 or \
+                 30 (days), not `{width}`"
+            )
+        })?;
+    Ok(Near {
+        column: column.value.clone(),
+        width,
+    })
 }
 
 /// Plans one expression over one side's columns.

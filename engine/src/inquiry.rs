@@ -3,7 +3,6 @@
 //! The job runs as always, without outputs; the scored pairs of the two records are kept on the way.
 
 pub mod answer;
-mod blocks;
 mod keys;
 mod passes;
 mod verdict;

@@ -216,6 +216,25 @@ pub async fn train(request: TrainRequest, progress: Arc<dyn Progress>) -> Result
     Ok(Model::new(pass::train(opened.work(&progress)).await?))
 }
 
+/// Says which pairs each pass of a job would compare: its blocks, given or derived, with how many
+/// pairs each gives and its largest keys, and the share of `limits.maxPairs`. A pass is looked at
+/// with all records, for which of them earlier passes match shows only in a run.
+///
+/// The text holds values of records: it is for those who may see the data.
+///
+/// # Errors
+/// See [`Error`]; what is over `limits.maxPairs` is told in the text instead.
+pub async fn plan_text(
+    spec: MatchingSpec,
+    left: InputFile,
+    right: InputFile,
+    progress: Arc<dyn Progress>,
+) -> Result<String, Error> {
+    validate(&spec).map_err(Error::Spec)?;
+    let opened = open(spec, [&left, &right], PlainRows::SetAside, &progress).await?;
+    pass::describe(opened.work(&progress))
+}
+
 /// A job with its data read and its plan made.
 struct Opened {
     spec: Arc<MatchingSpec>,

@@ -1,6 +1,7 @@
 //! Passes at work: block, train, compare, assign; or add up; or pair keys.
 
 use crate::assign::{self, Edge};
+use crate::block::describe::{Verdict, which_blocks};
 use crate::block::{self, Candidates};
 use crate::diff;
 use crate::diff::keyed::Plain;
@@ -64,8 +65,17 @@ pub struct Matched {
     pub scorers: Vec<Option<Arc<Scorer>>>,
     /// What was learned.
     pub trained: Vec<PassModel>,
-    /// By pass, the scored pairs of the records that are watched, in no order.
-    pub watched: Vec<Vec<Edge>>,
+    /// What was seen of the records that are watched, by pass.
+    pub watched: Vec<Watched>,
+}
+
+/// What was seen of two records in a pass.
+#[derive(Default)]
+pub struct Watched {
+    /// The blocks for the two.
+    pub blocks: Vec<Verdict>,
+    /// The scored pairs of either record, in no order.
+    pub edges: Vec<Edge>,
 }
 
 /// Runs the passes one after the other. `aside` are the plain rows of a keyed diff, `given` is a
@@ -99,11 +109,11 @@ pub async fn match_records(
         };
         let (lefts, rights, ledger) = (work.left, work.right, &mut matched.ledger);
         let mut exhausted = 0;
-        let mut watched = Vec::new();
+        let mut watched = step.watched(lefts, rights, ledger, budget)?;
         let (candidates, scorer) = if let Some(aside) = aside {
             let candidates = step.pair_keys(lefts, rights, aside.pairs, ledger, budget)?;
             let features = Features::new(pass, &lefts.normalized, &rights.normalized)?;
-            let scorer = Scorer::new(pass, Arc::new(features));
+            let scorer = Scorer::new(pass, Arc::new(features), None);
             (candidates, Some(Arc::new(scorer)))
         } else if let Some(sum) = &pass.sum {
             let found = step.add_up(sum, lefts, rights, ledger)?;
@@ -112,7 +122,7 @@ pub async fn match_records(
         } else {
             let ran = step.run(lefts, rights, ledger, &mut budget).await?;
             matched.trained.extend(ran.trained);
-            watched = ran.watched;
+            watched.edges = ran.watched;
             (ran.candidates, Some(ran.scorer))
         };
         matched.scorers.push(scorer);
@@ -126,6 +136,34 @@ pub async fn match_records(
         });
     }
     Ok(matched)
+}
+
+/// Says which pairs each pass would compare; see [`crate::plan_text`].
+///
+/// # Errors
+/// Expressions that fail on a value, cancellation.
+pub fn describe(work: Work<'_>) -> Result<String, Error> {
+    let all = |side: &Prepared| vec![true; side.records.keys.len()];
+    let (left_open, right_open) = (all(work.left), all(work.right));
+    let mut text = String::new();
+    for pass in work.plan.passes.iter().filter(|pass| pass.sum.is_none()) {
+        if work.progress.is_cancelled() {
+            return Err(Error::Cancelled);
+        }
+        let name = pass.name.clone();
+        work.progress.phase(Phase::Block { pass: name });
+        let left = block::Open {
+            batch: &work.left.normalized,
+            open: &left_open,
+        };
+        let right = block::Open {
+            batch: &work.right.normalized,
+            open: &right_open,
+        };
+        let most = work.spec.effective_limits().max_pairs;
+        text += &block::describe(work.session, pass, left, right, most)?;
+    }
+    Ok(text)
 }
 
 /// Trains every pass with `score: fellegiSunter` on all records, without matching.
@@ -150,10 +188,10 @@ pub async fn train(work: Work<'_>) -> Result<Vec<PassModel>, Error> {
             given: None,
             watch: None,
         };
-        let candidates = step.candidates(lefts, rights, &ledger, &mut budget).await?;
+        let candidates = step.candidates(lefts, rights, &ledger, &mut budget)?;
         let features = Arc::new(Features::new(pass, &lefts.normalized, &rights.normalized)?);
         trained.push(
-            step.train(lefts, rights, &features, &ledger, candidates.at_most)
+            step.train(lefts, rights, &features, &ledger, &candidates)
                 .await?,
         );
     }
@@ -211,6 +249,34 @@ impl Step<'_> {
         Ok(pairs)
     }
 
+    /// The blocks for the records that are watched.
+    fn watched(
+        &self,
+        lefts: &Prepared,
+        rights: &Prepared,
+        ledger: &Ledger,
+        budget: u64,
+    ) -> Result<Watched, Error> {
+        let mut watched = Watched::default();
+        let Some(watch) = self.watch else {
+            return Ok(watched);
+        };
+        // A sum's blocks are never derived.
+        if self.pass.sum.is_none() || self.pass.blocks.is_some() {
+            let left = block::Open {
+                batch: &lefts.normalized,
+                open: &ledger.left_open,
+            };
+            let right = block::Open {
+                batch: &rights.normalized,
+                open: &ledger.right_open,
+            };
+            let (left, right) = ((left, watch.left), (right, watch.right));
+            watched.blocks = which_blocks(self.session, self.pass, left, right, budget)?;
+        }
+        Ok(watched)
+    }
+
     /// Blocks, compares and assigns.
     async fn run(
         &self,
@@ -220,24 +286,25 @@ impl Step<'_> {
         budget: &mut u64,
     ) -> Result<Ran, Error> {
         let pass = || self.pass.name.clone();
-        let candidates = self.candidates(lefts, rights, ledger, budget).await?;
+        let candidates = self.candidates(lefts, rights, ledger, budget)?;
         let features = Features::new(self.pass, &lefts.normalized, &rights.normalized)?;
         let features = Arc::new(features);
         let mut trained = None;
-        let scorer = if self.pass.score == Score::FellegiSunter {
+        let mut learned = None;
+        if self.pass.score == Score::FellegiSunter {
             let model = match self.given {
                 Some(model) => model,
                 None => trained.insert(
-                    self.train(lefts, rights, &features, ledger, candidates.at_most)
+                    self.train(lefts, rights, &features, ledger, &candidates)
                         .await?,
                 ),
             };
-            let (left, right) = (&lefts.normalized, &rights.normalized);
-            let weights = FellegiSunter::new(self.pass, model, left, right)?;
-            Scorer::learned(self.pass, features, weights)
-        } else {
-            Scorer::new(self.pass, features)
-        };
+            let sides = (&lefts.normalized, &rights.normalized);
+            let open = |open: &[bool]| open.iter().filter(|open| **open).count();
+            let open = (open(&ledger.left_open), open(&ledger.right_open));
+            learned = Some(FellegiSunter::new(self.pass, model, sides, open)?);
+        }
+        let scorer = Scorer::new(self.pass, features, learned);
         let scorer = Arc::new(scorer);
 
         self.progress.phase(Phase::Compare { pass: pass() });
@@ -273,7 +340,7 @@ impl Step<'_> {
         })
     }
 
-    async fn candidates(
+    fn candidates(
         &self,
         lefts: &Prepared,
         rights: &Prepared,
@@ -290,7 +357,7 @@ impl Step<'_> {
             batch: &rights.normalized,
             open: &ledger.right_open,
         };
-        let candidates = block::candidates(self.session, self.pass, left, right, *budget).await?;
+        let candidates = block::candidates(self.session, self.pass, left, right, *budget)?;
         *budget = budget.saturating_sub(candidates.at_most);
         Ok(candidates)
     }
@@ -301,28 +368,24 @@ impl Step<'_> {
         rights: &Prepared,
         features: &Arc<Features>,
         ledger: &Ledger,
-        candidates: u64,
+        candidates: &Candidates,
     ) -> Result<PassModel, Error> {
         let pass = self.pass.name.clone();
         self.progress.phase(Phase::Train { pass });
         let left = training::Side {
-            batch: &lefts.normalized,
             open: &ledger.left_open,
             keys: &lefts.records.keys,
         };
         let right = training::Side {
-            batch: &rights.normalized,
             open: &ledger.right_open,
             keys: &rights.records.keys,
         };
-        let (session, progress) = (self.session, self.progress);
         training::learn(
-            session,
             self.pass,
             features,
             (left, right),
             candidates,
-            progress,
+            self.progress,
         )
         .await
     }
@@ -345,7 +408,7 @@ impl Step<'_> {
             batch: &rights.normalized,
             open: &ledger.right_open,
         };
-        let blocks = block::numbers(self.session, self.pass, left, right)?;
+        let blocks = block::block_numbers(self.session, self.pass, left, right)?;
         self.progress.phase(Phase::Assign { pass: pass() });
         let told = |done, total| {
             self.progress.advance(done, total);

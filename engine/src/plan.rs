@@ -5,7 +5,8 @@
 //! missing, so [`Plan::new`] only copies.
 
 use crate::assign::Rules;
-use crate::expression::{self, Lookup};
+use crate::block::is_bounded;
+use crate::expression::{self, Entry, Lookup, Near};
 use crate::outcome::Side;
 use crate::score;
 use crate::score::levels::Levels;
@@ -38,8 +39,8 @@ pub struct PassPlan {
     pub name: String,
     /// Where it stands in the specification, as in `passes[0]`.
     pub path: String,
-    /// Which pairs are compared: an OR of ANDs.
-    pub blocks: Vec<BlockPlan>,
+    /// Which pairs are compared: an OR of ANDs. None where it is derived from the comparisons.
+    pub blocks: Option<Vec<Vec<Entry>>>,
     /// The comparisons, in the order of the specification.
     pub comparisons: Vec<ComparisonPlan>,
     /// How comparisons become a score.
@@ -50,15 +51,6 @@ pub struct PassPlan {
     pub sum: Option<SumPlan>,
     /// From this score a pair is kept.
     pub keep: f64,
-}
-
-/// One inner list of `block`.
-#[derive(Clone, Debug)]
-pub enum BlockPlan {
-    /// SQL expressions, each evaluated on either side.
-    Expressions(Vec<String>),
-    /// Pairs of columns, left and right: the exact comparisons that must hold.
-    Columns(Vec<(usize, usize)>),
 }
 
 /// One comparison.
@@ -147,19 +139,16 @@ impl Plan {
                 let nulls = pass.effective_nulls(comparison);
                 comparisons.push(planned(comparison, must_hold(pass, comparison), nulls)?);
             }
+            let entry = |text: &String| {
+                expression::entry(session, text).map_err(|message| missing(&message))
+            };
             let blocks = match &pass.block {
-                Some(blocks) => blocks.iter().cloned().map(BlockPlan::Expressions).collect(),
-                None => vec![BlockPlan::Columns(
-                    comparisons
-                        .iter()
-                        .filter(|c| {
-                            c.must_hold
-                                && c.nulls == Nulls::Mismatch
-                                && matches!(c.method, OwnedMethod::Exact)
-                        })
-                        .map(|c| (c.left, c.right))
-                        .collect(),
-                )],
+                None => None,
+                Some(blocks) => Some(
+                    (blocks.iter())
+                        .map(|block| block.iter().map(entry).collect())
+                        .collect::<Result<Vec<Vec<Entry>>, _>>()?,
+                ),
             };
             passes.push(PassPlan {
                 name: pass.name.clone(),
@@ -358,16 +347,12 @@ fn check(
         }
     }
     for (index, pass) in spec.passes.iter().enumerate() {
-        let blocked = pass.compare.iter().any(|comparison| {
-            comparison.exact.is_some()
-                && must_hold(pass, comparison)
-                && pass.effective_nulls(comparison) == Nulls::Mismatch
-        });
-        if pass.block.is_none() && !blocked && pass.sum.is_none() {
+        if pass.block.is_none() && pass.sum.is_none() && !is_derivable(pass) {
             add(
                 format!("passes[{index}].block"),
-                "is required here: without it every pair would be compared. Name expressions that \
-                 must be equal, such as [[\"ccy\", \"substr(memo, 1, 3)\"]]"
+                "is required here: without it every pair would be compared, for no exact, number \
+                 or date comparison must hold. Name expressions that must be equal or near, such \
+                 as [[\"ccy\", \"substr(memo, 1, 3)\", \"near(date, 30)\"]]"
                     .into(),
             );
         }
@@ -378,6 +363,27 @@ fn check(
         for (outer, block) in pass.block.iter().flatten().enumerate() {
             for (inner, sql) in block.iter().enumerate() {
                 let path = format!("passes[{index}].block[{outer}][{inner}]");
+                match expression::entry(session, sql) {
+                    Ok(Entry::Equal(_)) => {}
+                    Ok(Entry::Near(near)) if pass.sum.is_some() => {
+                        add(
+                            path,
+                            format!(
+                                "{near} has no meaning beside sum, whose records are grouped by \
+                                 equal values; for dates set sum.windowDays and sum.dateColumn"
+                            ),
+                        );
+                        continue;
+                    }
+                    Ok(Entry::Near(near)) => {
+                        check_near(&near, &path, left, right, &mut add);
+                        continue;
+                    }
+                    Err(message) => {
+                        add(path, message);
+                        continue;
+                    }
+                }
                 let mistakes = [("left", left), ("right", right)].map(|(side, columns)| {
                     expression::plan(session, sql, columns)
                         .err()
@@ -407,6 +413,67 @@ fn check(
         Ok(())
     } else {
         Err(errors)
+    }
+}
+
+/// Whether blocks can be derived from the comparisons. Under `all` a derived block loses no pair, so
+/// a comparison must hold that equal or near values follow from; under a score they are chosen by
+/// what the data is like, and any comparison says something.
+fn is_derivable(pass: &Pass) -> bool {
+    pass.effective_score() != Score::All
+        || pass.compare.iter().any(|comparison| {
+            pass.effective_nulls(comparison) == Nulls::Mismatch
+                && match comparison.method() {
+                    Method::Exact | Method::Date(_) => true,
+                    Method::Number(bound) => is_bounded(bound),
+                    Method::Text(_) => false,
+                }
+        })
+}
+
+fn check_near(
+    near: &Near,
+    path: &str,
+    left: &Columns<'_>,
+    right: &Columns<'_>,
+    add: &mut dyn FnMut(String, String),
+) {
+    let name = &near.column;
+    let mut found = Vec::new();
+    for (side, lookup) in [("left", left(name)), ("right", right(name))] {
+        match lookup {
+            Lookup::Unknown => {}
+            Lookup::Absent(present) => add(
+                path.to_owned(),
+                format!(
+                    "there is no column `{name}` on the {side}; there are {}",
+                    quoted(&present)
+                ),
+            ),
+            Lookup::Type(data_type) if matches!(kind(&data_type), Kind::Number | Kind::Date) => {
+                found.push(data_type);
+            }
+            Lookup::Type(data_type) => add(
+                path.to_owned(),
+                format!(
+                    "near needs numbers or dates and `{name}` is {} on the {side}; declare it, as \
+                     in {side}.columns: [{{name: {name}, type: \"decimal(18,2)\"}}]",
+                    words(&data_type)
+                ),
+            ),
+        }
+    }
+    if let [one, other] = found.as_slice()
+        && kind(one) != kind(other)
+    {
+        add(
+            path.to_owned(),
+            format!(
+                "compares {} on the left with {} on the right; give both the same type",
+                words(one),
+                words(other)
+            ),
+        );
     }
 }
 

@@ -19,9 +19,6 @@ use crate::block::Candidates;
 use crate::error::Error;
 use crate::plan::PassPlan;
 use crate::progress::Progress;
-use datafusion::arrow::array::AsArray;
-use datafusion::arrow::datatypes::UInt32Type;
-use futures::StreamExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::task::JoinSet;
@@ -56,21 +53,19 @@ pub async fn score_all(
     let kept = Arc::new(AtomicU64::new(0));
     let total = candidates.at_most;
     let mut parts = JoinSet::new();
-    for mut stream in candidates.streams {
+    for part in candidates.parts {
         let (scorer, progress) = (scorer.clone(), progress.clone());
         let (compared, kept) = (compared.clone(), kept.clone());
         let pass = pass.name.clone();
         parts.spawn(async move {
             let (mut edges, mut scratch) = (Vec::new(), Scratch::default());
-            while let Some(batch) = stream.next().await {
-                let batch = batch?;
+            for pairs in part {
                 if progress.is_cancelled() {
                     return Err(Error::Cancelled);
                 }
-                let side = |index: usize| batch.column(index).as_primitive::<UInt32Type>().values();
                 let before = edges.len();
-                scorer.score(side(0), side(1), &mut scratch, &mut edges);
-                let rows = batch.num_rows() as u64;
+                scorer.score(&pairs.left, &pairs.right, &mut scratch, &mut edges);
+                let rows = pairs.left.len() as u64;
                 let done = compared.fetch_add(rows, Ordering::Relaxed) + rows;
                 let count = (edges.len() - before) as u64;
                 if kept.fetch_add(count, Ordering::Relaxed) + count > max_edges {

@@ -146,6 +146,22 @@ fn people_are_found_again_and_strangers_are_not() {
 }
 
 #[test]
+fn pairs_that_cannot_reach_the_threshold_are_left_out_and_no_others() {
+    let folder = folder(400);
+    let matched = |review: &str, out| {
+        let job = JOB.replace("review: 0.5", review);
+        let pairs = run(folder.path(), &job, out, 2).unwrap();
+        let matched = pairs.lines().filter(|row| row.contains(",matched,"));
+        matched.map(str::to_owned).collect::<Vec<_>>()
+    };
+    // With a threshold of 0 no pair is given up before all of its comparisons ran.
+    assert_eq!(
+        matched("review: 0.9", "pruned"),
+        matched("review: 0.0", "all")
+    );
+}
+
+#[test]
 fn a_trained_model_gives_the_same_result_as_the_run_that_trains() {
     let folder = folder(300);
     let path = folder.path();

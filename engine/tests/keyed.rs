@@ -291,6 +291,35 @@ fn the_budget_of_pairs_counts_plain_pairs() {
     assert!(message.contains("limits.maxPairs"), "{message}");
 }
 
+#[test]
+fn plain_rows_need_no_memory_and_others_fail_cleanly_beyond_the_limit() {
+    let folder = tempfile::tempdir().unwrap();
+    let rows = |letter: &str| -> Vec<Row> {
+        let long = letter.repeat(40_000);
+        let memo = |nr| Some(format!("{long}{nr}"));
+        (0..1000)
+            .map(|nr| Row {
+                memo: memo(nr),
+                ..plain_row(nr)
+            })
+            .collect()
+    };
+    write(&folder.path().join("left.parquet"), &rows("x"), true);
+    write(&folder.path().join("right.parquet"), &rows("x"), false);
+    let job = job("limits: {memory: 64Mi}\ndiff: [{column: memo, exact: {}}]\n");
+    let ran = job.run("", folder.path()).0.unwrap();
+    assert_eq!(ran.summary.left.matched, 1000);
+
+    let too_much = |block: &str| job.run(block, folder.path()).0.err().unwrap();
+    let general = too_much("block: [[nr]], ");
+    write(&folder.path().join("right.parquet"), &rows("y"), false);
+    for error in [general, too_much("")] {
+        let message = error.to_string();
+        assert!(matches!(error, Error::Memory { .. }), "{message}");
+        assert!(message.contains("limits.memory allows 64 MiB"), "{message}");
+    }
+}
+
 /// Stops the run as soon as it has read something.
 struct Stopping;
 

@@ -34,6 +34,7 @@ use datafusion::arrow::array::{ArrayRef, RecordBatch};
 use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Schema};
 use fetch::Wanted;
+pub use fingerprint::can_hash;
 use partition::{Partitions, Room};
 use scan::{Recipe, Scanned};
 use std::collections::{BTreeSet, HashMap};

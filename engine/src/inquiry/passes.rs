@@ -1,7 +1,9 @@
 //! What every pass made of two records.
 
-use super::answer::{ComparisonAnswer, Decision, PassAnswer, Rival, SumGroup, Taken};
-use super::{blocks, is, text, verdict};
+use super::answer::{
+    BlockAnswer, ComparisonAnswer, Decision, FailedEntry, PassAnswer, Rival, SumGroup, Taken,
+};
+use super::{is, text, verdict};
 use crate::assign::Edge;
 use crate::compare::FAILED;
 use crate::error::Error;
@@ -24,9 +26,6 @@ const RIVALS: usize = 5;
 /// # Errors
 /// When an expression fails on a value, or Arrow cannot write one.
 pub fn all(work: Work<'_>, watch: Watch, matched: &Matched) -> Result<Vec<PassAnswer>, Error> {
-    let (left, right) = (watch.left as usize, watch.right as usize);
-    let lefts = work.left.normalized.slice(left, 1);
-    let rights = work.right.normalized.slice(right, 1);
     let mut answers = Vec::new();
     for (index, pass) in work.plan.passes.iter().enumerate() {
         let inquiry = Inquiry {
@@ -43,7 +42,7 @@ pub fn all(work: Work<'_>, watch: Watch, matched: &Matched) -> Result<Vec<PassAn
             detail: String::new(),
             left_taken: inquiry.taken(Side::Left),
             right_taken: inquiry.taken(Side::Right),
-            blocks: blocks::which_blocks(work.session, pass, &lefts, &rights)?,
+            blocks: inquiry.blocks(),
             comparisons: Vec::new(),
             prior: None,
             weight: None,
@@ -93,6 +92,20 @@ impl Inquiry<'_> {
         (own == self.own(side)).then(|| keys[other as usize].clone())
     }
 
+    fn blocks(&self) -> Vec<BlockAnswer> {
+        let verdicts = self.matched.watched[self.index].blocks.iter();
+        verdicts
+            .map(|verdict| BlockAnswer {
+                block: verdict.block.clone(),
+                failed: verdict.failed.as_ref().map(|failed| FailedEntry {
+                    entry: failed.entry.clone(),
+                    left: failed.left.clone(),
+                    right: failed.right.clone(),
+                }),
+            })
+            .collect()
+    }
+
     fn taken(&self, side: Side) -> Option<Taken> {
         let mut pairs: Vec<&Pair> = (self.matched.ledger.pairs())
             .filter(|pair| pair.pass < self.index && pair.outcome != Outcome::Review)
@@ -115,7 +128,7 @@ impl Inquiry<'_> {
     }
 
     fn rivals(&self, side: Side) -> Vec<Rival> {
-        let mut edges: Vec<&Edge> = (self.matched.watched[self.index].iter())
+        let mut edges: Vec<&Edge> = (self.matched.watched[self.index].edges.iter())
             .filter(|edge| (edge.left, edge.right) != (self.watch.left, self.watch.right))
             .collect();
         edges.sort_unstable_by(|a, b| a.by_rank(b));

@@ -59,15 +59,16 @@ impl Contribution {
 }
 
 impl FellegiSunter {
-    /// Takes the weights from a model that fits the pass, for the records of both sides.
+    /// Takes the weights from a model that fits the pass, for the records of both sides, of which
+    /// so many are open on either side.
     ///
     /// # Errors
     /// When the values of a comparison cannot be brought to a common scale.
     pub fn new(
         pass: &PassPlan,
         model: &PassModel,
-        left: &RecordBatch,
-        right: &RecordBatch,
+        (left, right): (&RecordBatch, &RecordBatch),
+        open: (usize, usize),
     ) -> Result<Self, Error> {
         let mut comparisons = Vec::new();
         for (index, (plan, learned)) in pass.comparisons.iter().zip(&model.comparisons).enumerate()
@@ -83,7 +84,7 @@ impl FellegiSunter {
                 frequencies: Frequencies::of(&l, &r)?,
             });
         }
-        let prior = model.prior_between(left.num_rows(), right.num_rows());
+        let prior = model.prior_between(open.0, open.1);
         Ok(Self {
             prior: (prior / (1.0 - prior)).log2(),
             comparisons,
@@ -206,11 +207,10 @@ mod tests {
 
     #[test]
     fn levels_without_data_are_pooled() {
-        assert_eq!(
-            monotone_bits(&[0.1, 0.3, 0.6], &[0.5, 0.0, 0.5])[1..],
-            [(0.9_f64 / 0.5).log2(); 2]
-        );
-        let bits = [0.0, 1e9, -1e9].map(|bits| probability(bits).to_bits());
-        assert_eq!(bits, [0.5_f64, 1.0, 0.0].map(f64::to_bits));
+        let bits = monotone_bits(&[0.125, 0.25, 0.625], &[0.5, 0.0, 0.5]);
+        let expected = [-2.0, (0.875_f64 / 0.5).log2(), (0.875_f64 / 0.5).log2()];
+        assert_eq!(format!("{bits:?}"), format!("{expected:?}"));
+        let probabilities = [0.0, 1e9, -1e9].map(probability);
+        assert_eq!(format!("{probabilities:?}"), "[0.5, 1.0, 0.0]");
     }
 }

@@ -32,31 +32,28 @@ impl Frequencies {
     /// # Errors
     /// When Arrow cannot order the columns' type.
     pub fn of(left: &ArrayRef, right: &ArrayRef) -> Result<Self, ArrowError> {
-        let mut known: HashMap<Vec<u8>, u32> = HashMap::new();
+        let columns = [left, right];
+        let [left_rows, right_rows] = columns.map(|column| sortable(std::slice::from_ref(column)));
+        let rows = [left_rows?, right_rows?];
+        let mut known: HashMap<&[u8], u32> = HashMap::new();
         let mut counts: Vec<[u64; 2]> = Vec::new();
-        let mut number = |column: &ArrayRef, side: usize| -> Result<Vec<u32>, ArrowError> {
-            let rows = sortable(std::slice::from_ref(column))?;
-            let mut numbers = Vec::with_capacity(column.len());
+        let mut numbers = [Vec::new(), Vec::new()];
+        for (side, (column, rows)) in columns.into_iter().zip(&rows).enumerate() {
+            numbers[side].reserve(column.len());
             for row in 0..column.len() {
                 if column.is_null(row) {
-                    numbers.push(NULL);
+                    numbers[side].push(NULL);
                     continue;
                 }
-                let value = rows.row(row);
-                let number = if let Some(&number) = known.get(value.data()) {
-                    number
-                } else {
-                    let number = u32::try_from(counts.len()).unwrap_or(NULL);
-                    known.insert(value.data().to_vec(), number);
+                let number = *known.entry(rows.row(row).data()).or_insert_with(|| {
                     counts.push([0, 0]);
-                    number
-                };
+                    u32::try_from(counts.len() - 1).unwrap_or(NULL)
+                });
                 counts[number as usize][side] += 1;
-                numbers.push(number);
+                numbers[side].push(number);
             }
-            Ok(numbers)
-        };
-        let (left, right) = (number(left, 0)?, number(right, 1)?);
+        }
+        let [left, right] = numbers;
         Ok(Self {
             left,
             right,

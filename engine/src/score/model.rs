@@ -244,7 +244,8 @@ impl PassModel {
             .map_err(|error| Error::Internal(format!("writing the model: {error}")))
     }
 
-    /// λ for sides of another size: the share of the larger side's records that have a match stays.
+    /// λ for as many open records: the share of the larger side's records that have a match stays as
+    /// it was in training.
     #[must_use]
     #[expect(
         clippy::cast_precision_loss,

@@ -3,7 +3,7 @@
 use std::iter;
 
 /// The fewest random pairs, where there are as many.
-const LEAST_RANDOM: u64 = 200_000;
+const LEAST_RANDOM: u64 = 100_000;
 /// The most random pairs.
 const MOST_RANDOM: u64 = 2_000_000;
 /// Random pairs for each record, between those bounds.

@@ -119,25 +119,17 @@ impl Scratch {
 }
 
 impl Scorer {
-    /// A scorer of a pass with `score: all` or `weighted`.
+    /// A scorer of a pass; with `learned` weights where its score is `fellegiSunter`.
     #[must_use]
-    pub fn new(pass: &PassPlan, features: Arc<Features>) -> Self {
+    pub fn new(pass: &PassPlan, features: Arc<Features>, learned: Option<FellegiSunter>) -> Self {
+        let method = match learned {
+            Some(weights) => Method::FellegiSunter(weights),
+            None if pass.score == Score::Weighted => Method::Weighted,
+            None => Method::All,
+        };
         Self {
             features,
-            method: match pass.score {
-                Score::Weighted => Method::Weighted,
-                Score::All | Score::FellegiSunter => Method::All,
-            },
-            keep: pass.keep,
-        }
-    }
-
-    /// A scorer with learned weights.
-    #[must_use]
-    pub fn learned(pass: &PassPlan, features: Arc<Features>, weights: FellegiSunter) -> Self {
-        Self {
-            features,
-            method: Method::FellegiSunter(weights),
+            method,
             keep: pass.keep,
         }
     }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::score::pattern::Counter;
 
-/// A generator of numbers in [0, 1): Steele, Lea and Flood's `SplitMix64`.
+/// A generator of numbers in [0, 1): `SplitMix64` of Steele, Lea and Flood.
 struct Numbers(u64);
 
 impl Numbers {
@@ -27,6 +27,8 @@ impl Numbers {
         u8::try_from(shares.len() - 1).unwrap()
     }
 }
+
+type Counts = Vec<(Pattern, u64)>;
 
 /// What pairs are made from.
 struct World {
@@ -86,11 +88,7 @@ impl World {
     }
 
     /// The patterns of the candidates, and of a tenth of all pairs.
-    #[expect(
-        clippy::type_complexity,
-        reason = "patterns with their counts, of two samples"
-    )]
-    fn pairs(&self, seed: u64) -> (Vec<(Pattern, u64)>, Vec<(Pattern, u64)>) {
+    fn pairs(&self, seed: u64) -> (Counts, Counts) {
         let mut numbers = Numbers(seed);
         let (mut candidates, mut random) = (Counter::default(), Counter::default());
         for pair in 0..self.records * self.records {

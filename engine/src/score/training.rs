@@ -5,17 +5,11 @@ use super::model::{PassModel, Training};
 use super::pattern::{Counter, Pattern};
 use super::sample::{MOST_CANDIDATES, random, random_pairs, shuffled};
 use super::train::{Evidence, train};
-use crate::block::{self, Open};
+use crate::block::{Block, Candidates, pairs_of};
 use crate::error::Error;
-use crate::expression::{self, Lookup};
-use crate::plan::{BlockPlan, PassPlan};
+use crate::plan::PassPlan;
 use crate::progress::Progress;
 use crds::matching::Cardinality;
-use datafusion::arrow::array::{AsArray, RecordBatch};
-use datafusion::arrow::datatypes::UInt32Type;
-use datafusion::prelude::SessionContext;
-use futures::StreamExt;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::thread::available_parallelism;
 use tokio::task::JoinSet;
@@ -26,21 +20,10 @@ const BATCH: usize = 8192;
 /// One side of a pass.
 #[derive(Clone, Copy)]
 pub struct Side<'a> {
-    /// Normalised canonical columns.
-    pub batch: &'a RecordBatch,
     /// Whether each record takes part.
     pub open: &'a [bool],
     /// The records' keys.
     pub keys: &'a [String],
-}
-
-impl<'a> Side<'a> {
-    fn opened(self, open: &'a [bool]) -> Open<'a> {
-        Open {
-            batch: self.batch,
-            open,
-        }
-    }
 }
 
 /// Pairs of records, and for each the blocks that gave it.
@@ -51,32 +34,25 @@ struct Pairs {
     blocks: Vec<u16>,
 }
 
-/// Learns the model of a pass from its open records, of which at most `candidates` pairs are
-/// candidates. It does not depend on the order of rows nor on the number of threads.
+/// Learns the model of a pass from its open records, whose blocks and number of pairs `candidates`
+/// says. It does not depend on the order of rows nor on the number of threads.
 ///
 /// # Errors
-/// As [`block::candidates`]; [`Error::Cancelled`].
+/// When Arrow cannot order a block's values; [`Error::Cancelled`].
 pub async fn learn(
-    session: &SessionContext,
     pass: &PassPlan,
     features: &Arc<Features>,
     (left, right): (Side<'_>, Side<'_>),
-    candidates: u64,
+    candidates: &Candidates,
     progress: &Arc<dyn Progress>,
 ) -> Result<PassModel, Error> {
     let (lefts, rights) = (
         shuffled(left.keys, left.open, 1),
         shuffled(right.keys, right.open, 2),
     );
-    let sample = sampled(&lefts, candidates, left.open.len());
+    let sample = sampled(&lefts, candidates.at_most, left.open.len());
     let kept = sample.iter().filter(|open| **open).count();
-    let found = blocked(
-        session,
-        pass,
-        left.opened(&sample),
-        right.opened(right.open),
-    )
-    .await?;
+    let found = blocked(&candidates.blocks, &sample, right.open).await?;
     let drawn = random_pairs(lefts.len(), rights.len());
     let (l, r) = random(&lefts, &rights, drawn).unzip();
     let random = Pairs {
@@ -105,7 +81,7 @@ pub async fn learn(
         levels: &levels,
         candidates: &found,
         random: &random,
-        free: &free(session, pass, left.batch, right.batch)?,
+        free: &free(pass, &candidates.blocks),
         space: float(kept) * float(rights.len()),
         start: 1.0 / float(lefts.len().max(rights.len()).max(1)),
         most: most(
@@ -148,34 +124,23 @@ fn sampled(shuffled: &[u32], candidates: u64, records: usize) -> Vec<bool> {
 }
 
 /// The pairs of every block, each once.
-async fn blocked(
-    session: &SessionContext,
-    pass: &PassPlan,
-    left: Open<'_>,
-    right: Open<'_>,
-) -> Result<Pairs, Error> {
+async fn blocked(blocks: &[Block], left: &[bool], right: &[bool]) -> Result<Pairs, Error> {
     let mut all: Vec<((u32, u32), u16)> = Vec::new();
-    for (index, block) in pass.blocks.iter().enumerate() {
-        let single = PassPlan {
-            blocks: vec![block.clone()],
-            ..pass.clone()
-        };
-        let candidates = block::candidates(session, &single, left, right, u64::MAX).await?;
+    for (index, block) in blocks.iter().enumerate() {
+        let threads = available_parallelism().map_or(1, usize::from);
         let mut parts = JoinSet::new();
-        for mut stream in candidates.streams {
-            parts.spawn(async move {
+        for part in pairs_of(block, left, right, threads)? {
+            parts.spawn_blocking(move || {
                 let mut pairs = Vec::new();
-                while let Some(batch) = stream.next().await {
-                    let batch = batch?;
-                    let side = |at: usize| batch.column(at).as_primitive::<UInt32Type>().values();
-                    let both = side(0).iter().zip(side(1));
-                    pairs.extend(both.map(|(&l, &r)| ((l, r), 1 << index)));
+                for batch in part {
+                    let both = batch.left.into_iter().zip(batch.right);
+                    pairs.extend(both.map(|pair| (pair, 1 << index)));
                 }
-                Ok::<_, Error>(pairs)
+                pairs
             });
         }
         while let Some(part) = parts.join_next().await {
-            all.extend(part??);
+            all.extend(part?);
         }
     }
     all.sort_unstable();
@@ -229,51 +194,17 @@ async fn count(
 }
 
 /// For each comparison the blocks that use none of its columns, as bits.
-fn free(
-    session: &SessionContext,
-    pass: &PassPlan,
-    left: &RecordBatch,
-    right: &RecordBatch,
-) -> Result<Vec<u16>, Error> {
+fn free(pass: &PassPlan, blocks: &[Block]) -> Vec<u16> {
     let mut free = vec![0; pass.comparisons.len()];
-    for (index, block) in pass.blocks.iter().enumerate() {
-        let used = used(session, block, left, right)?;
+    for (index, block) in blocks.iter().enumerate() {
+        let (left, right) = &block.columns;
         for (bits, plan) in free.iter_mut().zip(&pass.comparisons) {
-            if !used.0.contains(&plan.left) && !used.1.contains(&plan.right) {
+            if !left.contains(&plan.left) && !right.contains(&plan.right) {
                 *bits |= 1 << index;
             }
         }
     }
-    Ok(free)
-}
-
-/// The places of the columns that a block uses, on either side.
-fn used(
-    session: &SessionContext,
-    block: &BlockPlan,
-    left: &RecordBatch,
-    right: &RecordBatch,
-) -> Result<(BTreeSet<usize>, BTreeSet<usize>), Error> {
-    let expressions = match block {
-        BlockPlan::Columns(columns) => return Ok(columns.iter().copied().unzip()),
-        BlockPlan::Expressions(expressions) => expressions,
-    };
-    let side = |batch: &RecordBatch| {
-        let columns = |name: &str| match batch.schema_ref().field_with_name(name) {
-            Ok(field) => Lookup::Type(field.data_type().clone()),
-            Err(_) => Lookup::Absent(Vec::new()),
-        };
-        let mut places = BTreeSet::new();
-        for sql in expressions {
-            let (expr, _) = expression::plan(session, sql, &columns)
-                .map_err(|message| Error::Internal(format!("`{sql}`: {message}")))?;
-            for column in expr.column_refs() {
-                places.extend(batch.schema_ref().index_of(&column.name).ok());
-            }
-        }
-        Ok::<_, Error>(places)
-    };
-    Ok((side(left)?, side(right)?))
+    free
 }
 
 #[expect(

@@ -100,7 +100,7 @@ pub fn fetch<const N: usize>(
 }
 
 /// How often a row's values stand in memory at a time.
-const COPIES: u64 = 3;
+const COPIES: u64 = 2;
 
 /// The rows of a group that are in the set; none where there are none.
 fn selection(rows: &RowSet, group: Group) -> Option<RowSelection> {

@@ -193,7 +193,10 @@ impl<'a> Filler<'a> {
     }
 
     fn spill(&self, words: &[u64]) -> Result<Chunk, Error> {
-        let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+        let mut bytes = vec![0; words.len() * 8];
+        for (to, word) in bytes.as_chunks_mut::<8>().0.iter_mut().zip(words) {
+            *to = word.to_le_bytes();
+        }
         let mut guard = locked(&self.room.files[self.worker]);
         let file = match &mut *guard {
             Some(file) => file,

@@ -1,0 +1,412 @@
+//! Blocks over data: what each entry is on both sides, and the condition that it makes of rows.
+
+use super::Open;
+use super::columns::number_rows;
+use super::join::Condition;
+use super::near::{Range, Window};
+use super::number::NONE;
+use crate::compare::common_scale;
+use crate::error::Error;
+use crate::expression::{self, Entry, Lookup, Near};
+use crate::plan::PassPlan;
+use crds::matching::{Bound, DateWindow, NumberBound, PercentBase};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use datafusion::arrow::compute::{CastOptions, cast_with_options};
+use datafusion::arrow::datatypes::{DataType, Date32Type};
+use datafusion::logical_expr_common::type_coercion::binary::comparison_coercion;
+use datafusion::prelude::SessionContext;
+use std::collections::BTreeSet;
+
+/// One AND of a block over the data.
+#[derive(Clone, Debug, Default)]
+pub struct Block {
+    /// Values that must be equal.
+    pub equals: Vec<Equal>,
+    /// Values that must be near.
+    pub nears: Vec<Within>,
+    /// The places of the columns that it looks at, on the left and on the right.
+    pub columns: (BTreeSet<usize>, BTreeSet<usize>),
+}
+
+/// Values of both sides, in one type, that must be equal and not null.
+#[derive(Clone, Debug)]
+pub struct Equal {
+    /// What they are, as in `substr(memo, 1, 3)`.
+    pub label: String,
+    /// The left values.
+    pub left: ArrayRef,
+    /// The right values.
+    pub right: ArrayRef,
+}
+
+/// Values of both sides that must lie in a window and not be null.
+#[derive(Clone, Debug)]
+pub struct Within {
+    /// What is asked, as in `near(amount, 2.00)`.
+    pub label: String,
+    /// The column's name.
+    pub column: String,
+    /// The left values.
+    pub left: ArrayRef,
+    /// The right values.
+    pub right: ArrayRef,
+    /// The same as whole numbers.
+    pub range: Range,
+}
+
+impl Block {
+    /// Evaluates the entries of a block that the specification gives. `path` is the block's.
+    ///
+    /// # Errors
+    /// Where an expression fails on a value or types do not fit, with the entry's path.
+    pub fn given(
+        session: &SessionContext,
+        entries: &[Entry],
+        path: &str,
+        (left, right): (&RecordBatch, &RecordBatch),
+    ) -> Result<Self, Error> {
+        let mut block = Self::default();
+        for (at, entry) in entries.iter().enumerate() {
+            let path = format!("{path}[{at}]");
+            match entry {
+                Entry::Equal(sql) => {
+                    let l = value(session, sql, left, &path, &mut block.columns.0)?;
+                    let r = value(session, sql, right, &path, &mut block.columns.1)?;
+                    block.equals.push(Equal::new(sql.clone(), &l, &r, &path)?);
+                }
+                Entry::Near(near) => {
+                    let place =
+                        |batch: &RecordBatch| batch.schema_ref().index_of(&near.column).ok();
+                    block.columns.0.extend(place(left));
+                    block.columns.1.extend(place(right));
+                    block.nears.push(Within::given(near, left, right, &path)?);
+                }
+            }
+        }
+        Ok(block)
+    }
+
+    /// All entries, as in `ccy AND near(date, 30)`.
+    pub fn text(&self) -> String {
+        let equals = self.equals.iter().map(|equal| equal.label.as_str());
+        let nears = self.nears.iter().map(|near| near.label.as_str());
+        let text = equals.chain(nears).collect::<Vec<_>>().join(" AND ");
+        if text.is_empty() {
+            "every pair".into()
+        } else {
+            text
+        }
+    }
+
+    /// What the block asks of the rows that are open.
+    ///
+    /// # Errors
+    /// When Arrow cannot order a column's type.
+    pub fn condition(&self, left: &[bool], right: &[bool]) -> Result<Condition, Error> {
+        let takes_part = (
+            |row: usize| left[row] && self.nears.iter().all(|near| near.left.is_valid(row)),
+            |row: usize| right[row] && self.nears.iter().all(|near| near.right.is_valid(row)),
+        );
+        let ranges = self.nears.iter().map(|near| near.range.clone()).collect();
+        if self.equals.is_empty() {
+            let one = |rows: usize, takes_part: &dyn Fn(usize) -> bool| {
+                (0..rows)
+                    .map(|row| if takes_part(row) { 0 } else { NONE })
+                    .collect()
+            };
+            return Ok(Condition {
+                left: one(left.len(), &takes_part.0),
+                right: one(right.len(), &takes_part.1),
+                count: 1,
+                ranges,
+            });
+        }
+        let side = |of: fn(&Equal) -> &ArrayRef| -> Vec<ArrayRef> {
+            self.equals.iter().map(|equal| of(equal).clone()).collect()
+        };
+        let numbers = number_rows(
+            &side(|equal| &equal.left),
+            &side(|equal| &equal.right),
+            takes_part.0,
+            takes_part.1,
+        )?;
+        Ok(Condition {
+            left: numbers.left,
+            right: numbers.right,
+            count: numbers.count,
+            ranges,
+        })
+    }
+}
+
+impl Equal {
+    /// Brings both sides to a common type.
+    ///
+    /// # Errors
+    /// When there is none, or a value does not fit it.
+    pub fn new(
+        label: String,
+        left: &ArrayRef,
+        right: &ArrayRef,
+        path: &str,
+    ) -> Result<Self, Error> {
+        let (l, r) = (left.data_type(), right.data_type());
+        let to = common_type(l, r).ok_or_else(|| {
+            Error::spec(
+                path,
+                format!(
+                    "is {l} on the left and {r} on the right; declare both columns with one type"
+                ),
+            )
+        })?;
+        let exact = CastOptions {
+            safe: false,
+            ..CastOptions::default()
+        };
+        let convert = |array| {
+            cast_with_options(array, &to, &exact).map_err(|error| Error::Expression {
+                path: path.to_owned(),
+                cause: format!("a value does not fit {to}, which both sides share: {error}"),
+            })
+        };
+        Ok(Self {
+            label,
+            left: convert(left)?,
+            right: convert(right)?,
+        })
+    }
+}
+
+impl Within {
+    fn given(
+        near: &Near,
+        left: &RecordBatch,
+        right: &RecordBatch,
+        path: &str,
+    ) -> Result<Self, Error> {
+        let column = |side: &str, batch: &RecordBatch| {
+            batch.column_by_name(&near.column).cloned().ok_or_else(|| {
+                Error::spec(
+                    path,
+                    format!("there is no column `{}` on the {side}", near.column),
+                )
+            })
+        };
+        let (left, right) = (column("left", left)?, column("right", right)?);
+        let label = near.to_string();
+        let width = near.width.clone();
+        Self::new(label, &near.column, (left, right), path, |scale| {
+            let width = at_scale(&width, scale);
+            Window::Fixed {
+                min: -width,
+                max: width,
+            }
+        })
+    }
+
+    /// The bound of a number comparison; none where every difference may be within it, which a
+    /// share of 100 percent or more allows.
+    ///
+    /// # Errors
+    /// When values do not fit 38 digits at the scale that both sides share.
+    pub fn of_number(
+        bound: &NumberBound,
+        column: &str,
+        sides: (ArrayRef, ArrayRef),
+        path: &str,
+    ) -> Result<Option<Self>, Error> {
+        let share = match &bound.percent {
+            None => None,
+            Some(percent) => match share(percent, bound.base.unwrap_or_default()) {
+                Some(share) => Some(share),
+                None => return Ok(None),
+            },
+        };
+        let abs = bound.abs.as_ref();
+        let parts: Vec<String> = (abs.map(|abs| String::from(abs.clone())).into_iter())
+            .chain(
+                bound
+                    .percent
+                    .as_ref()
+                    .map(|p| format!("{} %", String::from(p.clone()))),
+            )
+            .collect();
+        let label = format!("near({column}, {})", parts.join(" or "));
+        Self::new(label, column, sides, path, |scale| {
+            let abs = abs.map_or(0, |abs| at_scale(abs, scale));
+            match share {
+                None => Window::Fixed {
+                    min: -abs,
+                    max: abs,
+                },
+                Some((digits, over)) => Window::Relative { abs, digits, over },
+            }
+        })
+        .map(Some)
+    }
+
+    /// The window of a date comparison.
+    ///
+    /// # Errors
+    /// None for dates.
+    pub fn of_date(
+        window: DateWindow,
+        column: &str,
+        sides: (ArrayRef, ArrayRef),
+        path: &str,
+    ) -> Result<Self, Error> {
+        let (min, max) = (window.min_days, window.max_days);
+        let label = if min == -max {
+            format!("near({column}, {max})")
+        } else {
+            format!("{column} from {min} to {max} days later")
+        };
+        Self::new(label, column, sides, path, |_| Window::Fixed {
+            min: i128::from(min),
+            max: i128::from(max),
+        })
+    }
+
+    fn new(
+        label: String,
+        column: &str,
+        (left, right): (ArrayRef, ArrayRef),
+        path: &str,
+        window: impl Fn(u8) -> Window,
+    ) -> Result<Self, Error> {
+        let is_date = |array: &ArrayRef| *array.data_type() == DataType::Date32;
+        let is_number = |array: &ArrayRef| {
+            matches!(
+                array.data_type(),
+                DataType::Int64 | DataType::Decimal128(..)
+            )
+        };
+        let range = if is_date(&left) && is_date(&right) {
+            let days = |array: &ArrayRef| {
+                let days = array.as_primitive::<Date32Type>();
+                (days.values().iter().enumerate())
+                    .map(|(row, &day)| {
+                        if days.is_valid(row) {
+                            i128::from(day)
+                        } else {
+                            0
+                        }
+                    })
+                    .collect()
+            };
+            Range::new(days(&left), days(&right), window(0))
+        } else if is_number(&left) && is_number(&right) {
+            let (l, r, scale) = common_scale(&left, &right, path)?;
+            Range::new(l, r, window(scale))
+        } else {
+            return Err(Error::spec(
+                path,
+                format!(
+                    "needs numbers or dates on both sides and `{column}` is {} and {}",
+                    left.data_type(),
+                    right.data_type()
+                ),
+            ));
+        };
+        Ok(Self {
+            label,
+            column: column.to_owned(),
+            left,
+            right,
+            range,
+        })
+    }
+}
+
+/// A bound in units of the last digit at a scale. Differences are whole there, so what the bound
+/// has below says nothing.
+fn at_scale(bound: &Bound, scale: u8) -> i128 {
+    let (digits, own) = bound.parts();
+    let ten = |power: u8| 10_i128.checked_pow(u32::from(power)).unwrap_or(i128::MAX);
+    if scale >= own {
+        digits.saturating_mul(ten(scale - own))
+    } else {
+        digits / ten(own - scale)
+    }
+}
+
+/// The share of the left value that a difference within a percentage cannot exceed. With the right
+/// value r as base, |l − r| ≤ p·|r| gives |r| ≤ |l| / (1 − p), so |l − r| ≤ |l| · p / (1 − p).
+fn share(percent: &Bound, base: PercentBase) -> Option<(u128, u128)> {
+    let (digits, own) = percent.parts();
+    let digits = digits.unsigned_abs();
+    let hundred = 100 * 10_u128.pow(u32::from(own));
+    match base {
+        PercentBase::Left => Some((digits, hundred)),
+        PercentBase::Right | PercentBase::Max => {
+            (digits < hundred).then(|| (digits, hundred - digits))
+        }
+    }
+}
+
+/// Whether every pair within the bound lies in a window around the left value.
+pub fn is_bounded(bound: &NumberBound) -> bool {
+    bound
+        .percent
+        .as_ref()
+        .is_none_or(|percent| share(percent, bound.base.unwrap_or_default()).is_some())
+}
+
+/// An expression's value for each row of one side; adds the columns that it looks at to `used`.
+fn value(
+    session: &SessionContext,
+    sql: &str,
+    batch: &RecordBatch,
+    path: &str,
+    used: &mut BTreeSet<usize>,
+) -> Result<ArrayRef, Error> {
+    let columns = |name: &str| match batch.schema_ref().field_with_name(name) {
+        Ok(field) => Lookup::Type(field.data_type().clone()),
+        Err(_) => Lookup::Absent(Vec::new()),
+    };
+    let (expr, schema) =
+        expression::plan(session, sql, &columns).map_err(|message| Error::spec(path, message))?;
+    for column in expr.column_refs() {
+        used.extend(batch.schema_ref().index_of(&column.name).ok());
+    }
+    expression::evaluate(session, expr, &schema, batch).map_err(|error| Error::Expression {
+        path: path.to_owned(),
+        cause: error.strip_backtrace(),
+    })
+}
+
+/// The type in which values of both sides are compared.
+fn common_type(left: &DataType, right: &DataType) -> Option<DataType> {
+    let is_text =
+        |t: &DataType| matches!(t, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
+    if is_text(left) && is_text(right) {
+        Some(DataType::Utf8)
+    } else if left == right {
+        Some(left.clone())
+    } else if left.is_numeric() && right.is_numeric() {
+        comparison_coercion(left, right)
+    } else {
+        None
+    }
+}
+
+/// The blocks of a pass that the specification gives, over both sides' columns.
+///
+/// # Errors
+/// As [`Block::given`].
+pub fn given_blocks(
+    session: &SessionContext,
+    pass: &PassPlan,
+    blocks: &[Vec<Entry>],
+    left: Open<'_>,
+    right: Open<'_>,
+) -> Result<Vec<Block>, Error> {
+    blocks
+        .iter()
+        .enumerate()
+        .map(|(index, entries)| {
+            let path = format!("{}.block[{index}]", pass.path);
+            Block::given(session, entries, &path, (left.batch, right.batch))
+        })
+        .collect()
+}

@@ -1,0 +1,439 @@
+//! The join of one block, and the walk over the pairs of all blocks of a pass.
+//!
+//! A block is an equi-join on its number and, for each window after the first, on the bucket of the
+//! window's width: a right row lies in one bucket, and a left row's window in one or two
+//! neighbouring ones, so that every pair comes once. Within a group the right rows are sorted by
+//! the first window's value; a left row's partners are then one run of them. What is kept is a run
+//! for each left row, never the pairs.
+
+use super::near::{Digit, Range, Sides, retain};
+use super::number::{NONE, number_keys};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+/// Pairs in a batch.
+const BATCH: usize = 8192;
+/// Pairs after which a batch is handed out though most of them belong to earlier blocks, so that
+/// whoever consumes it can see to progress and cancellation.
+const LOOKED_AT: usize = 1 << 20;
+/// Pairs that one thread takes at a time.
+const TASK: u64 = 1 << 17;
+/// Windows that buckets narrow down, each at up to two look-ups for a left row.
+const MOST_BUCKETED: usize = 2;
+/// Stands for [`NONE`] on the right, so that two rows without a number are not equal.
+const NONE_RIGHT: u32 = u32::MAX - 1;
+
+/// What a block asks of a pair: equal numbers, and every range.
+#[derive(Clone, Debug, Default)]
+pub struct Condition {
+    /// Each left row's number; [`NONE`] where it takes no part.
+    pub left: Vec<u32>,
+    /// Each right row's number; [`NONE`] where it takes no part.
+    pub right: Vec<u32>,
+    /// How many numbers there are.
+    pub count: u32,
+    /// The windows.
+    pub ranges: Vec<Range>,
+}
+
+/// A left row and its partners' places in [`Join::rights`].
+#[derive(Clone, Copy, Debug)]
+pub struct Run {
+    /// The left row.
+    pub left: u32,
+    /// The first partner's place.
+    pub from: u32,
+    /// The place after the last partner.
+    pub to: u32,
+}
+
+impl Run {
+    /// How many partners there are.
+    pub fn pairs(self) -> u64 {
+        u64::from(self.to - self.from)
+    }
+}
+
+/// A block, joined.
+#[derive(Debug, Default)]
+pub struct Join {
+    /// Left rows with partners, neighbours in a group next to each other.
+    pub runs: Vec<Run>,
+    /// Right rows, group by group.
+    pub rights: Vec<u32>,
+    /// The range whose value sorts the groups.
+    pub sorted_by: Option<usize>,
+    /// The ranges that the join has not seen to, or not wholly.
+    rest: Vec<usize>,
+    /// The pairs of all runs: those of the block, and those that `rest` will drop.
+    pub pairs: u64,
+}
+
+/// Rows of one side, group by group.
+struct Groups<T> {
+    /// The place after each group's last member.
+    ends: Vec<u32>,
+    members: Vec<T>,
+}
+
+impl<T> Groups<T> {
+    /// The places of a group's members.
+    fn places(&self, group: usize) -> (u32, u32) {
+        let from = if group == 0 { 0 } else { self.ends[group - 1] };
+        (from, self.ends[group])
+    }
+}
+
+impl Join {
+    /// Whether [`Join::pairs`] is the block's count and not just a bound of it.
+    pub fn is_exact(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    /// Finds the runs of a block.
+    pub fn new(condition: &Condition) -> Self {
+        let mut join = if condition.ranges.is_empty() {
+            Self::of_equals(condition)
+        } else {
+            Self::of_ranges(condition)
+        };
+        join.pairs = join.runs.iter().map(|run| run.pairs()).sum();
+        join
+    }
+
+    fn of_equals(condition: &Condition) -> Self {
+        let group = |numbers: &[u32]| grouped(&members(numbers), condition.count, |row| row);
+        let (lefts, rights) = (group(&condition.left), group(&condition.right));
+        let runs = lefts.members.into_iter().filter_map(|left| {
+            let (from, to) = rights.places(condition.left[left as usize] as usize);
+            (from < to).then_some(Run { left, from, to })
+        });
+        Self {
+            runs: runs.collect(),
+            rights: rights.members,
+            ..Self::default()
+        }
+    }
+
+    fn of_ranges(condition: &Condition) -> Self {
+        let mut order: Vec<usize> = (0..condition.ranges.len()).collect();
+        order.sort_by_key(|&at| (std::cmp::Reverse(condition.ranges[at].selectivity()), at));
+        let sorted_by = order.remove(0);
+        let bucketed: Vec<usize> = order
+            .into_iter()
+            .filter(|&at| condition.ranges[at].window().bucket().is_some())
+            .take(MOST_BUCKETED)
+            .collect();
+        let mut lefts = members(&condition.left);
+        let mut rights = members(&condition.right);
+        let mut count = condition.count;
+        for &at in &bucketed {
+            (lefts, rights, count) = split(&condition.ranges[at], &lefts, &rights);
+        }
+        let range = &condition.ranges[sorted_by];
+        let (runs, rights) = match range.sides() {
+            Sides::Narrow(left, right) => runs(range, (&lefts, left), (&rights, right), count),
+            Sides::Wide(left, right) => runs(range, (&lefts, left), (&rights, right), count),
+        };
+        Self {
+            runs,
+            rights,
+            sorted_by: Some(sorted_by),
+            rest: (0..condition.ranges.len())
+                .filter(|&at| at != sorted_by)
+                .collect(),
+            pairs: 0,
+        }
+    }
+}
+
+/// The runs of a range within groups, and the right rows that they point at.
+fn runs<V: Digit>(
+    range: &Range,
+    (lefts, left): (&[Member], &[V]),
+    (rights, right): (&[Member], &[V]),
+    count: u32,
+) -> (Vec<Run>, Vec<u32>) {
+    let sorted = |members, values: &[V]| {
+        let mut groups = grouped(members, count, |row| (values[row as usize], row));
+        for group in 0..groups.ends.len() {
+            let (from, to) = groups.places(group);
+            groups.members[from as usize..to as usize].sort_unstable();
+        }
+        groups
+    };
+    let (lefts, rights) = thread::scope(|scope| {
+        let rights = scope.spawn(|| sorted(rights, right));
+        (sorted(lefts, left), rights.join())
+    });
+    let rights = rights.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    let mut runs = Vec::with_capacity(lefts.members.len());
+    for group in 0..lefts.ends.len() {
+        let (from, to) = lefts.places(group);
+        let (start, end) = rights.places(group);
+        let partners = &rights.members[start as usize..end as usize];
+        for &(value, left) in &lefts.members[from as usize..to as usize] {
+            let (low, high) = range.window().of(value.wide());
+            let (low, high) = (V::nearest(low), V::nearest(high));
+            let first = partners.partition_point(|partner| partner.0 < low);
+            let size = partners[first..].partition_point(|partner| partner.0 <= high);
+            if size > 0 {
+                let from = start + place(first);
+                runs.push(Run {
+                    left,
+                    from,
+                    to: from + place(size),
+                });
+            }
+        }
+    }
+    let rights = rights.members.into_iter().map(|member| member.1);
+    (runs, rights.collect())
+}
+
+/// A group and a row in it.
+type Member = (u32, u32);
+
+/// Rows are counted in 32 bits, and so are their places.
+fn place(at: usize) -> u32 {
+    u32::try_from(at).unwrap_or(NONE)
+}
+
+/// The members of groups 0 to `count`, by group and then as they come.
+fn grouped<T: Copy + Default>(members: &[Member], count: u32, of: impl Fn(u32) -> T) -> Groups<T> {
+    let mut ends = vec![0_u32; count as usize];
+    for &(group, _) in members {
+        ends[group as usize] += 1;
+    }
+    let mut sum = 0;
+    for end in &mut ends {
+        let size = *end;
+        *end = sum;
+        sum += size;
+    }
+    let mut places = vec![T::default(); members.len()];
+    for &(group, row) in members {
+        let end = &mut ends[group as usize];
+        places[*end as usize] = of(row);
+        *end += 1;
+    }
+    Groups {
+        ends,
+        members: places,
+    }
+}
+
+/// The rows that have a number, with it.
+fn members(numbers: &[u32]) -> Vec<Member> {
+    (0..)
+        .zip(numbers)
+        .filter(|&(_, &number)| number != NONE)
+        .map(|(row, &number)| (number, row))
+        .collect()
+}
+
+/// Splits groups by the buckets of a range: each right row into one, each left row into those that
+/// its window touches.
+fn split(range: &Range, lefts: &[Member], rights: &[Member]) -> (Vec<Member>, Vec<Member>, u32) {
+    let width = range.window().bucket().unwrap_or(i128::MAX);
+    let mut probes = Vec::with_capacity(lefts.len() * 2);
+    for &(group, row) in lefts {
+        let (low, high) = range.window().of(range.left(row));
+        let (first, last) = (low.div_euclid(width), high.div_euclid(width));
+        probes.push((group, first, row));
+        if first != last {
+            probes.push((group, last, row));
+        }
+    }
+    let numbers = number_keys(
+        (rights.len(), probes.len()),
+        |at| {
+            let (group, row) = rights[at];
+            Some((group, range.right(row).div_euclid(width)))
+        },
+        |at| Some((probes[at].0, probes[at].1)),
+    );
+    let lefts = (numbers.right.iter().zip(&probes))
+        .filter(|&(&group, _)| group != NONE)
+        .map(|(&group, probe)| (group, probe.2))
+        .collect();
+    let rights = (numbers.left.iter().zip(rights))
+        .map(|(&group, &(_, row))| (group, row))
+        .collect();
+    (lefts, rights, numbers.count)
+}
+
+/// Candidate pairs: record indices of both sides, side by side.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pairs {
+    /// The left records.
+    pub left: Vec<u32>,
+    /// The right records.
+    pub right: Vec<u32>,
+}
+
+/// All blocks of a pass, joined.
+struct Joined {
+    conditions: Vec<Condition>,
+    joins: Vec<Join>,
+    /// Each row's numbers in all blocks, side by side.
+    left: Vec<u32>,
+    right: Vec<u32>,
+    tasks: Vec<Task>,
+    next: AtomicUsize,
+}
+
+/// Some of a block's runs.
+#[derive(Clone, Copy, Debug)]
+struct Task {
+    block: usize,
+    from: usize,
+    to: usize,
+}
+
+/// A share of the candidate pairs. The parts of a pass take turns at its pairs, so that all end at
+/// about the same time; together they give every pair once.
+pub struct Part {
+    joined: Arc<Joined>,
+    task: Task,
+    /// How many partners of the first run are done.
+    done: u32,
+}
+
+/// The pairs of all blocks in `count` parts, each pair once: one that an earlier block gives is
+/// left out of the later ones.
+pub fn parts(blocks: Vec<(Condition, Join)>, count: usize) -> Vec<Part> {
+    let (conditions, joins): (Vec<_>, Vec<_>) = blocks.into_iter().unzip();
+    let side = |of: fn(&Condition) -> &Vec<u32>, none: u32| {
+        let rows = conditions.first().map_or(0, |c| of(c).len());
+        let mut numbers = Vec::with_capacity(rows * conditions.len());
+        for row in 0..rows {
+            numbers.extend(conditions.iter().map(|c| match of(c)[row] {
+                NONE => none,
+                number => number,
+            }));
+        }
+        numbers
+    };
+    let joined = Arc::new(Joined {
+        left: side(|c| &c.left, NONE),
+        right: side(|c| &c.right, NONE_RIGHT),
+        tasks: tasks(&joins),
+        next: AtomicUsize::new(0),
+        conditions: conditions
+            .into_iter()
+            // The numbers stand side by side now.
+            .map(|condition| Condition {
+                ranges: condition.ranges,
+                ..Condition::default()
+            })
+            .collect(),
+        joins,
+    });
+    (0..count)
+        .map(|_| Part {
+            joined: joined.clone(),
+            task: Task {
+                block: 0,
+                from: 0,
+                to: 0,
+            },
+            done: 0,
+        })
+        .collect()
+}
+
+fn tasks(joins: &[Join]) -> Vec<Task> {
+    let mut tasks = Vec::new();
+    for (block, join) in joins.iter().enumerate() {
+        let (mut from, mut pairs) = (0, 0);
+        for (at, run) in join.runs.iter().enumerate() {
+            pairs += run.pairs();
+            if pairs >= TASK {
+                tasks.push(Task {
+                    block,
+                    from,
+                    to: at + 1,
+                });
+                (from, pairs) = (at + 1, 0);
+            }
+        }
+        if from < join.runs.len() {
+            tasks.push(Task {
+                block,
+                from,
+                to: join.runs.len(),
+            });
+        }
+    }
+    tasks
+}
+
+impl Iterator for Part {
+    type Item = Pairs;
+
+    fn next(&mut self) -> Option<Pairs> {
+        let mut pairs = Pairs {
+            left: Vec::with_capacity(BATCH),
+            right: Vec::with_capacity(BATCH),
+        };
+        let mut looked_at = 0;
+        while pairs.right.len() < BATCH && looked_at < LOOKED_AT {
+            if self.task.from == self.task.to {
+                let next = self.joined.next.fetch_add(1, Ordering::Relaxed);
+                match self.joined.tasks.get(next) {
+                    Some(&task) => self.task = task,
+                    None if looked_at == 0 => return None,
+                    None => break,
+                }
+            }
+            let join = &self.joined.joins[self.task.block];
+            let run = join.runs[self.task.from];
+            let from = (run.from + self.done) as usize;
+            let to = (run.to as usize).min(from + BATCH - pairs.right.len());
+            self.joined.append(
+                self.task.block,
+                run.left,
+                &join.rights[from..to],
+                &mut pairs,
+            );
+            looked_at += to - from;
+            if to == run.to as usize {
+                self.task.from += 1;
+                self.done = 0;
+            } else {
+                self.done += place(to - from);
+            }
+        }
+        Some(pairs)
+    }
+}
+
+impl Joined {
+    /// Appends a left row's pairs with those of `rights` that the block's ranges and no earlier
+    /// block hold.
+    fn append(&self, block: usize, left: u32, rights: &[u32], pairs: &mut Pairs) {
+        let before = pairs.right.len();
+        pairs.right.extend_from_slice(rights);
+        for &range in &self.joins[block].rest {
+            self.conditions[block].ranges[range].retain(left, &mut pairs.right, before);
+        }
+        if block > 0 {
+            let blocks = self.conditions.len();
+            let own = &self.left[left as usize * blocks..][..block];
+            retain(&mut pairs.right, before, |right| {
+                let other = &self.right[right as usize * blocks..][..block];
+                let held = |(earlier, (a, b)): (usize, (&u32, &u32))| {
+                    a == b
+                        && self.conditions[earlier]
+                            .ranges
+                            .iter()
+                            .all(|range| range.holds(left, right))
+                };
+                !own.iter().zip(other).enumerate().any(held)
+            });
+        }
+        pairs.left.resize(pairs.right.len(), left);
+    }
+}

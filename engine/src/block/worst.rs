@@ -1,0 +1,99 @@
+//! The keys from which most pairs of a block come.
+
+use super::Found;
+use super::join::Run;
+use datafusion::arrow::array::ArrayRef;
+use datafusion::arrow::util::display::array_value_to_string;
+use std::cmp::Reverse;
+use std::fmt;
+
+/// A key, its values, and how many pairs it gives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Worst {
+    /// The values, as in `EUR, amount 100.00 to 101.50`.
+    pub values: String,
+    /// Left rows with this key.
+    pub left: u64,
+    /// Right rows that one of them at least is paired with.
+    pub right: u64,
+    /// The pairs that they give.
+    pub pairs: u64,
+}
+
+impl fmt::Display for Worst {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            values,
+            left,
+            right,
+            ..
+        } = self;
+        write!(f, "({values}) with {left} × {right} rows")
+    }
+}
+
+/// The `most` keys with most pairs. A key is the values that are equal and, where a block has a
+/// window, one window's width of its values.
+pub fn worst(found: &Found, most: usize) -> Vec<Worst> {
+    let runs = &found.join.runs;
+    let bucket = |run: &Run| {
+        let range = &found.condition.ranges[found.join.sorted_by?];
+        Some(range.left(run.left).div_euclid(range.window().bucket()?))
+    };
+    let key = |run: &Run| (found.condition.left[run.left as usize], bucket(run));
+    let mut worst: Vec<(u64, &[Run])> = Vec::new();
+    for same in runs.chunk_by(|a, b| key(a) == key(b)) {
+        let pairs = same.iter().map(|run| run.pairs()).sum();
+        if worst.len() == most && worst.last().is_some_and(|last| last.0 >= pairs) {
+            continue;
+        }
+        worst.push((pairs, same));
+        // Stable, so that of equals the first group stays, whose rows come first.
+        worst.sort_by_key(|&(pairs, _)| Reverse(pairs));
+        worst.truncate(most);
+    }
+    worst
+        .into_iter()
+        .map(|(pairs, same)| Worst {
+            values: values(found, same),
+            left: same.len() as u64,
+            right: same.iter().map(|run| run.to).max().map_or(0, |to| {
+                u64::from(to - same.iter().map(|run| run.from).min().unwrap_or(to))
+            }),
+            pairs,
+        })
+        .collect()
+}
+
+fn values(found: &Found, runs: &[Run]) -> String {
+    let Some(first) = runs.first() else {
+        return String::new();
+    };
+    let text = |values: &ArrayRef, row: u32| {
+        array_value_to_string(values, row as usize).unwrap_or_default()
+    };
+    let block = &found.block;
+    let equals = block
+        .equals
+        .iter()
+        .map(|equal| text(&equal.left, first.left));
+    let nears = block.nears.iter().map(|near| {
+        let ends = (
+            runs.iter().min_by_key(|run| near.range.left(run.left)),
+            runs.iter().max_by_key(|run| near.range.left(run.left)),
+        );
+        let (low, high) = (ends.0.unwrap_or(first).left, ends.1.unwrap_or(first).left);
+        let (low, high) = (text(&near.left, low), text(&near.left, high));
+        if low == high {
+            format!("{} {low}", near.column)
+        } else {
+            format!("{} {low} to {high}", near.column)
+        }
+    });
+    let all: Vec<String> = equals.chain(nears).collect();
+    if all.is_empty() {
+        "every record".into()
+    } else {
+        all.join(", ")
+    }
+}
