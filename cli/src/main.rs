@@ -1,6 +1,7 @@
 //! `reconcile`: the engine on a laptop, with the same language and the same outputs as on Kubernetes.
 
 mod completions;
+mod explain;
 mod generate;
 mod job;
 mod profile;
@@ -31,6 +32,8 @@ Examples:
   reconcile run job.yaml --out results --json
   reconcile run job.yaml --left a.csv --right b.csv
                                               a job of a cluster over files of this machine
+  reconcile explain job.yaml --left L1 --right B7
+                                              why two records are a pair, or why not
   reconcile train job.yaml --out model.json   learn the weights of score: fellegiSunter
 
 A job is the matching language alone (left, right, passes, …) or a whole
@@ -42,6 +45,8 @@ Exit codes: 0 done, 1 the run failed, 2 the job is wrong.";
 enum Command {
     /// Run a job and write its outputs
     Run(run::Arguments),
+    /// Tell why two records are a pair, or why they are not
+    Explain(explain::Arguments),
     /// Learn the weights of a job's fellegiSunter passes without matching, and show them
     Train(train::Arguments),
     /// Check a job without opening its data (unless --plan), and report every mistake with its path
@@ -62,6 +67,7 @@ const WRONG: u8 = 2;
 fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Run(arguments) => run::run(&arguments),
+        Command::Explain(arguments) => explain::run(&arguments),
         Command::Train(arguments) => train::run(&arguments),
         Command::Validate(arguments) => validate::run(&arguments),
         Command::Generate(arguments) => generate::run(&arguments),

@@ -48,7 +48,7 @@ impl Edge {
     }
 
     /// Better edges first, then by keys.
-    fn by_rank(&self, other: &Self) -> Ordering {
+    pub(crate) fn by_rank(&self, other: &Self) -> Ordering {
         self.by_merit(other).then(self.by_keys(other))
     }
 

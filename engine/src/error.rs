@@ -79,6 +79,16 @@ pub enum Error {
         /// The record's currency and date.
         record: String,
     },
+    /// An answer was asked for of a record that does not take part.
+    #[error("{side} has no record with the key `{key}`: {detail}")]
+    UnknownKey {
+        /// `left` or `right`.
+        side: &'static str,
+        /// The key.
+        key: String,
+        /// What the row is instead, or which keys are near.
+        detail: String,
+    },
     /// Records were lost or counted twice. This is a defect of the engine, so nothing is published.
     #[error("conservation is broken on the {side} side: {detail}. Please report this run")]
     Conservation {
@@ -126,6 +136,7 @@ impl Error {
                 "{file} line {line}: there is no rate for its currency on or before its date. Add it \
                  to fx.rates, or set fx.missing: reject"
             ),
+            Self::UnknownKey { side, .. } => format!("{side} has no record with this key"),
             Self::Internal(_) => "the engine failed in a way that it did not foresee".into(),
             other => other.to_string(),
         }

@@ -139,6 +139,11 @@ impl Ledger {
         self.confirmed.extend(pairs);
     }
 
+    /// Every pair that a pass confirmed or put to review, also where a later pass has overruled it.
+    pub fn pairs(&self) -> impl Iterator<Item = &Pair> {
+        self.confirmed.iter().chain(&self.review)
+    }
+
     /// The pairs of the result, by left key, then right key: every confirmed one, and of those for
     /// review the first of each record, in the order of passes, where no later pass confirmed one of
     /// its records. A sum is for review as a whole or not at all.

@@ -13,6 +13,7 @@ mod explain;
 mod expression;
 mod filter;
 mod fx;
+mod inquiry;
 mod ledger;
 mod normalize;
 mod outcome;
@@ -32,6 +33,11 @@ pub mod utils;
 
 pub use crds::decode::SpecError;
 pub use error::Error;
+pub use inquiry::answer::{
+    BlockAnswer, ColumnDifference, ComparisonAnswer, Decision, Explanation, FailedEntry,
+    PassAnswer, RecordAnswer, Rival, SumGroup, Taken, Value,
+};
+pub use inquiry::{ExplainRequest, explain};
 pub use outcome::{PassSummary, SideSummary, Summary};
 pub use plan::validate;
 pub use progress::{Phase, Progress, Silent};
@@ -46,7 +52,7 @@ use ledger::Pair;
 use outcome::{Fates, Outcome, Side};
 use pass::{Matched, Work, match_records};
 use plan::Plan;
-use prepare::{Inputs, Prepared, Sides, read_both};
+use prepare::{Inputs, PlainRows, Prepared, Sides, read_both};
 use report::{Differences, Draft, Results, Steps};
 use score::Scorer;
 use sha2::{Digest, Sha256};
@@ -118,7 +124,13 @@ pub async fn run(request: RunRequest, progress: Arc<dyn Progress>) -> Result<Sum
     } = request;
     validate(&spec).map_err(Error::Spec)?;
     let model = given_model(&spec, model.as_deref())?;
-    let opened = open(spec, Inputs::new(&left, &right, rates.as_ref()), &progress).await?;
+    let opened = open(
+        spec,
+        Inputs::new(&left, &right, rates.as_ref()),
+        PlainRows::SetAside,
+        &progress,
+    )
+    .await?;
     let Opened {
         spec, sides, plan, ..
     } = &opened;
@@ -132,6 +144,7 @@ pub async fn run(request: RunRequest, progress: Arc<dyn Progress>) -> Result<Sum
         mut passes,
         scorers,
         trained,
+        ..
     } = match_records(opened.work(&progress), plain.as_ref(), model.as_ref()).await?;
     let mut pairs = ledger.close();
     let (left_batch, right_batch) = (&lefts.records.batch, &rights.records.batch);
@@ -219,7 +232,13 @@ pub async fn train(request: TrainRequest, progress: Arc<dyn Progress>) -> Result
         let message = "no pass has score: fellegiSunter, so there is nothing to train";
         return Err(Error::spec("passes", message));
     }
-    let opened = open(spec, Inputs::new(&left, &right, rates.as_ref()), &progress).await?;
+    let opened = open(
+        spec,
+        Inputs::new(&left, &right, rates.as_ref()),
+        PlainRows::SetAside,
+        &progress,
+    )
+    .await?;
     Ok(Model::new(pass::train(opened.work(&progress)).await?))
 }
 
@@ -242,7 +261,13 @@ pub async fn plan_text(
         rates,
     } = request;
     validate(&spec).map_err(Error::Spec)?;
-    let opened = open(spec, Inputs::new(&left, &right, rates.as_ref()), &progress).await?;
+    let opened = open(
+        spec,
+        Inputs::new(&left, &right, rates.as_ref()),
+        PlainRows::SetAside,
+        &progress,
+    )
+    .await?;
     if opened.sides.plain.is_some() {
         // Rows with one key on both sides are pairs; the rest of them is no measure of blocks.
         return Ok("the passes pair equal keys and compare no candidates\n".into());
@@ -267,6 +292,7 @@ impl Opened {
             left: &self.sides.left,
             right: &self.sides.right,
             progress,
+            watch: None,
         }
     }
 }
@@ -275,12 +301,13 @@ impl Opened {
 async fn open(
     spec: MatchingSpec,
     inputs: Inputs<'_>,
+    plain_rows: PlainRows,
     progress: &Arc<dyn Progress>,
 ) -> Result<Opened, Error> {
     let spec = Arc::new(spec);
     let session = expression::session(available_parallelism().map_or(1, usize::from));
     progress.phase(Phase::Read);
-    let sides = read_both(&spec, inputs, &session, progress).await?;
+    let sides = read_both(&spec, inputs, &session, plain_rows, progress).await?;
     let schema = |side: &Prepared| side.normalized.schema();
     let (left, right) = (schema(&sides.left), schema(&sides.right));
     let plan = Plan::new(&spec, &left, &right, &session).map_err(Error::Spec)?;

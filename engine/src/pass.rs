@@ -1,6 +1,7 @@
 //! Passes at work: block, train, compare, assign; or add up; or pair keys.
 
 use crate::assign::{self, Edge};
+use crate::block::describe::{Verdict, which_blocks};
 use crate::block::{self, Candidates};
 use crate::diff;
 use crate::diff::keyed::Plain;
@@ -35,6 +36,23 @@ pub struct Work<'a> {
     pub right: &'a Prepared,
     /// Who is told.
     pub progress: &'a Arc<dyn Progress>,
+    /// The records whose scored pairs are kept for an answer.
+    pub watch: Option<Watch>,
+}
+
+/// A left and a right record, by index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Watch {
+    /// The left record.
+    pub left: u32,
+    /// The right record.
+    pub right: u32,
+}
+
+impl Watch {
+    fn sees(self, edge: &Edge) -> bool {
+        edge.left == self.left || edge.right == self.right
+    }
 }
 
 /// What the passes made of the records.
@@ -47,6 +65,17 @@ pub struct Matched {
     pub scorers: Vec<Option<Arc<Scorer>>>,
     /// What was learned.
     pub trained: Vec<PassModel>,
+    /// What was seen of the records that are watched, by pass.
+    pub watched: Vec<Watched>,
+}
+
+/// What was seen of two records in a pass.
+#[derive(Default)]
+pub struct Watched {
+    /// The blocks for the two.
+    pub blocks: Vec<Verdict>,
+    /// The scored pairs of either record, in no order.
+    pub edges: Vec<Edge>,
 }
 
 /// Runs the passes one after the other. `aside` are the plain rows of a keyed diff, `given` is a
@@ -64,6 +93,7 @@ pub async fn match_records(
         passes: Vec::new(),
         scorers: Vec::new(),
         trained: Vec::new(),
+        watched: Vec::new(),
     };
     let mut budget = work.spec.effective_limits().max_pairs;
     for (index, pass) in work.plan.passes.iter().enumerate() {
@@ -75,9 +105,11 @@ pub async fn match_records(
             index,
             progress: work.progress,
             given: given.and_then(|model| model.pass(&pass.name)),
+            watch: work.watch,
         };
         let (lefts, rights, ledger) = (work.left, work.right, &mut matched.ledger);
         let mut exhausted = 0;
+        let mut watched = step.watched(lefts, rights, ledger, budget)?;
         let (candidates, scorer) = if let Some(aside) = aside {
             let candidates = step.pair_keys(lefts, rights, aside.pairs, ledger, budget)?;
             let features = Features::new(pass, &lefts.normalized, &rights.normalized)?;
@@ -88,11 +120,13 @@ pub async fn match_records(
             exhausted = found.exhausted;
             (found.nodes, None)
         } else {
-            let (candidates, scorer, model) = step.run(lefts, rights, ledger, &mut budget).await?;
-            matched.trained.extend(model);
-            (candidates, Some(scorer))
+            let ran = step.run(lefts, rights, ledger, &mut budget).await?;
+            matched.trained.extend(ran.trained);
+            watched.edges = ran.watched;
+            (ran.candidates, Some(ran.scorer))
         };
         matched.scorers.push(scorer);
+        matched.watched.push(watched);
         matched.passes.push(PassSummary {
             name: pass.name.clone(),
             pairs: aside.map_or(0, |aside| aside.pairs),
@@ -152,6 +186,7 @@ pub async fn train(work: Work<'_>) -> Result<Vec<PassModel>, Error> {
             index,
             progress: work.progress,
             given: None,
+            watch: None,
         };
         let candidates = step.candidates(lefts, rights, &ledger, &mut budget)?;
         let features = Arc::new(Features::new(pass, &lefts.normalized, &rights.normalized)?);
@@ -172,6 +207,18 @@ struct Step<'a> {
     progress: &'a Arc<dyn Progress>,
     /// The pass's part of a model that the run was given.
     given: Option<&'a PassModel>,
+    watch: Option<Watch>,
+}
+
+/// What a pass that compares gave, besides what it booked.
+struct Ran {
+    /// How many candidate pairs were compared.
+    candidates: u64,
+    scorer: Arc<Scorer>,
+    /// What was learned, where it was.
+    trained: Option<PassModel>,
+    /// The scored pairs of the records that are watched.
+    watched: Vec<Edge>,
 }
 
 impl Step<'_> {
@@ -202,15 +249,42 @@ impl Step<'_> {
         Ok(pairs)
     }
 
-    /// Blocks, compares and assigns; returns how many candidate pairs were compared, the scorer,
-    /// and the model where one was trained.
+    /// The blocks for the records that are watched.
+    fn watched(
+        &self,
+        lefts: &Prepared,
+        rights: &Prepared,
+        ledger: &Ledger,
+        budget: u64,
+    ) -> Result<Watched, Error> {
+        let mut watched = Watched::default();
+        let Some(watch) = self.watch else {
+            return Ok(watched);
+        };
+        // A sum's blocks are never derived.
+        if self.pass.sum.is_none() || self.pass.blocks.is_some() {
+            let left = block::Open {
+                batch: &lefts.normalized,
+                open: &ledger.left_open,
+            };
+            let right = block::Open {
+                batch: &rights.normalized,
+                open: &ledger.right_open,
+            };
+            let (left, right) = ((left, watch.left), (right, watch.right));
+            watched.blocks = which_blocks(self.session, self.pass, left, right, budget)?;
+        }
+        Ok(watched)
+    }
+
+    /// Blocks, compares and assigns.
     async fn run(
         &self,
         lefts: &Prepared,
         rights: &Prepared,
         ledger: &mut Ledger,
         budget: &mut u64,
-    ) -> Result<(u64, Arc<Scorer>, Option<PassModel>), Error> {
+    ) -> Result<Ran, Error> {
         let pass = || self.pass.name.clone();
         let mut candidates = self.candidates(lefts, rights, ledger, budget)?;
         let features = Features::new(self.pass, &lefts.normalized, &rights.normalized)?;
@@ -254,9 +328,18 @@ impl Step<'_> {
         )?;
         self.progress.phase(Phase::Assign { pass: pass() });
         let (lefts, rights) = (ledger.left_open.len(), ledger.right_open.len());
+        let watched = self.watch.map_or_else(Vec::new, |watch| {
+            let seen = kept.edges.iter().filter(|edge| watch.sees(edge));
+            seen.copied().collect()
+        });
         let assignment = assign::assign(kept.edges, &self.pass.rules, lefts, rights);
         ledger.book(self.index, &assignment);
-        Ok((kept.candidates, scorer, trained))
+        Ok(Ran {
+            candidates: kept.candidates,
+            scorer,
+            trained,
+            watched,
+        })
     }
 
     fn candidates(

@@ -73,6 +73,15 @@ pub struct Sides {
     pub plain: Option<Plain>,
 }
 
+/// What becomes of the plain rows of a keyed diff.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PlainRows {
+    /// They are only counted.
+    SetAside,
+    /// They are records like all others.
+    Kept,
+}
+
 /// Reads both sides and holds them against the budgets.
 ///
 /// # Errors
@@ -81,9 +90,10 @@ pub async fn read_both(
     spec: &Arc<MatchingSpec>,
     inputs: Inputs<'_>,
     session: &SessionContext,
+    plain_rows: PlainRows,
     progress: &Arc<dyn Progress>,
 ) -> Result<Sides, Error> {
-    let sides = read(spec, inputs, session, progress).await?;
+    let sides = read(spec, inputs, session, plain_rows, progress).await?;
     let (left, right) = (inputs.left, inputs.right);
     check_rejected(
         spec,
@@ -97,11 +107,12 @@ async fn read(
     spec: &Arc<MatchingSpec>,
     files: Inputs<'_>,
     session: &SessionContext,
+    plain_rows: PlainRows,
     progress: &Arc<dyn Progress>,
 ) -> Result<Sides, Error> {
     let (left, right) = (files.left, files.right);
     let (left_policy, right_policy) = spec.duplicate_policies();
-    if diff::keyed::applies(spec, left, right) {
+    if plain_rows == PlainRows::SetAside && diff::keyed::applies(spec, left, right) {
         let (spec, inputs) = (spec.clone(), [left.clone(), right.clone()]);
         let (session, progress) = (session.clone(), progress.clone());
         let work = move || {

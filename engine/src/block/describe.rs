@@ -37,10 +37,6 @@ pub struct Failed {
 ///
 /// # Errors
 /// As [`candidates`](super::candidates), save for the budget.
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "explain asks, in a step of its own")
-)]
 pub fn which_blocks(
     session: &SessionContext,
     pass: &PassPlan,

@@ -270,16 +270,27 @@ impl Scorer {
     pub fn explain(&self, left: u32, right: u32) -> Explained {
         let similarities = self.features.similarities(left, right);
         let Method::FellegiSunter(weights) = &self.method else {
+            let holds = |index: usize| similarities[index].total_cmp(&FAILED).is_ne();
+            let all = (0..similarities.len()).all(holds);
+            let (score, weight) = match self.method {
+                Method::All if !all => (0.0, 0.0),
+                _ => self.total(|index| similarities[index]),
+            };
             return Explained {
                 similarities,
                 learned: None,
+                score,
+                weight,
             };
         };
-        let contributions = (similarities.iter().enumerate())
+        let contributions: Vec<Contribution> = (similarities.iter().enumerate())
             .map(|(index, &similarity)| weights.contribution(index, similarity, left, right))
             .collect();
+        let (score, weight) = self.total(|index| contributions[index].bits());
         Explained {
             similarities,
+            score,
+            weight,
             learned: Some((weights.prior(), contributions)),
         }
     }
@@ -291,4 +302,8 @@ pub struct Explained {
     pub similarities: Vec<f64>,
     /// Under `fellegiSunter` the prior match weight and each comparison's contribution, in bits.
     pub learned: Option<(f64, Vec<Contribution>)>,
+    /// 0 to 1; that a comparison which must hold does not is left out of account.
+    pub score: f64,
+    /// What an optimal assignment adds up: the score, or the match weight in bits.
+    pub weight: f64,
 }

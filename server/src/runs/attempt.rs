@@ -54,7 +54,9 @@ impl From<engine::Error> for Failure {
     fn from(error: engine::Error) -> Self {
         let kind = match &error {
             engine::Error::Spec(_) | engine::Error::Expression { .. } => "invalidSpecification",
-            engine::Error::Input { .. } | engine::Error::Rate { .. } => "input",
+            engine::Error::Input { .. }
+            | engine::Error::Rate { .. }
+            | engine::Error::UnknownKey { .. } => "input",
             engine::Error::Budget { .. } | engine::Error::Memory { .. } => "budget",
             engine::Error::Rejected { .. } => "rejected",
             engine::Error::Conservation { .. } => "conservation",

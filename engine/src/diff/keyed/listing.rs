@@ -115,6 +115,8 @@ impl<'a> Listing<'a> {
         let same = Explained {
             similarities: vec![1.0; self.pass.comparisons.len()],
             learned: None,
+            score: 1.0,
+            weight: 1.0,
         };
         let reasons = (0..rows.len())
             .map(|row| explain::reason(self.pass, &same, (&left, row), (&right, row), None))
