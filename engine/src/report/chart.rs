@@ -7,8 +7,12 @@ use std::fmt::Write;
 const WIDTH: f64 = 720.0;
 /// Where bars begin, to the right of their labels.
 const LEFT: f64 = 170.0;
-/// Room for the figure behind the longest bar.
+/// Room for the figure behind the longest bar, at least.
 const RIGHT: f64 = 110.0;
+/// The length of the longest bar, at least.
+const LONG: f64 = 80.0;
+/// The width of a character, a little more than fonts give it.
+const CHARACTER: f64 = 8.0;
 const ROW: f64 = 26.0;
 
 /// A part of a stacked bar.
@@ -56,7 +60,7 @@ pub fn stacked(title: &str, rows: &[(&str, Vec<Part>)]) -> String {
                 share * 100.0
             );
             let figure = grouped(part.value);
-            if long > 8.0 * length(&figure) + 6.0 {
+            if long > CHARACTER * length(&figure) + 6.0 {
                 let _ = write!(
                     body,
                     "<text class=\"on\" x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\">{figure}</text>",
@@ -86,7 +90,7 @@ pub fn stacked(title: &str, rows: &[(&str, Vec<Part>)]) -> String {
             y + 8.0
         );
         text(&mut body, x + 17.0, y + 18.0, "start", part.class);
-        x += 17.0 + 8.0 * length(part.class) + 14.0;
+        x += 17.0 + CHARACTER * length(part.class) + 14.0;
     }
     svg(title, height, &body)
 }
@@ -95,6 +99,11 @@ pub fn stacked(title: &str, rows: &[(&str, Vec<Part>)]) -> String {
 #[must_use]
 pub fn bars(title: &str, class: &str, rows: &[Bar]) -> String {
     let most = rows.iter().map(|bar| bar.value.abs()).fold(0.0, f64::max);
+    let room = rows
+        .iter()
+        .map(|bar| CHARACTER * length(&bar.figure) + 12.0)
+        .fold(RIGHT, f64::max)
+        .min(WIDTH - LEFT - LONG);
     let mut body = String::new();
     let mut y = 4.0;
     for bar in rows {
@@ -103,7 +112,7 @@ pub fn bars(title: &str, class: &str, rows: &[Bar]) -> String {
         } else {
             0.0
         };
-        let long = share * (WIDTH - LEFT - RIGHT);
+        let long = share * (WIDTH - LEFT - room);
         text(
             &mut body,
             LEFT - 10.0,

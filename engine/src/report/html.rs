@@ -26,7 +26,7 @@ p.note,figcaption{color:var(--soft);margin:4px 0}
 .wide{overflow-x:auto}
 table{border-collapse:collapse;width:100%;font-size:13px}
 th,td{border-bottom:1px solid var(--line);padding:4px 8px;text-align:left;vertical-align:top}
-td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}
+th,td.n{white-space:nowrap}td{min-width:5em}td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}
 tr:nth-child(even) td{background:var(--band)}
 td{overflow-wrap:anywhere}
 svg{width:100%;height:auto;font:13px system-ui,sans-serif}
@@ -35,7 +35,7 @@ svg text{fill:var(--ink)}svg text.on{fill:#fff}
 .duplicate{fill:#6e7781}.rejected{fill:#3d444d}.total,.plain{fill:#00795a}.axis{stroke:var(--soft)}
 @media print{:root{color-scheme:light;--ink:#000;--soft:#333;--line:#999;--paper:#fff;--band:#fff}body{max-width:none;padding:0;font-size:11pt}
 h2{break-after:avoid}figure,.tile,tr{break-inside:avoid}rect{print-color-adjust:exact;-webkit-print-color-adjust:exact}.wide{overflow:visible}}
-figure{margin:0}
+figure{margin:0 0 12px}
 ";
 
 /// The page.
@@ -214,7 +214,10 @@ fn ages(page: &mut String, figures: &Figures) {
         .map(|bucket| Bar {
             label: bucket.label.clone(),
             value: bucket.length,
-            figure: format!("{} ({} rows)", bucket.amount, grouped(bucket.rows)),
+            figure: match bucket.rows {
+                1 => format!("{} (1 row)", bucket.amount),
+                rows => format!("{} ({} rows)", bucket.amount, grouped(rows)),
+            },
         })
         .collect();
     figure(
@@ -271,9 +274,9 @@ fn reviews(page: &mut String, figures: &Figures) {
         let total = (fall.steps.unit, fall.steps.total);
         let _ = write!(
             page,
-            "<figure>{}<figcaption>{}</figcaption></figure>",
-            chart::waterfall(&caption, &fall.steps.parts, total),
-            escaped(&caption)
+            "<figure><figcaption>{}</figcaption>{}</figure>",
+            escaped(&caption),
+            chart::waterfall(&caption, &fall.steps.parts, total)
         );
     }
 }
