@@ -2,11 +2,6 @@
 //!
 //! `RECONCILE_FUZZ_INPUTS=100000 cargo test -p crds --test fuzz` tries that many.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a fault in a test's own inputs may panic"
-)]
-
 use crds::decode::{spec_from_value, spec_from_yaml};
 use proptest::prelude::Rng;
 use proptest::test_runner::{RngAlgorithm, TestRng};
