@@ -167,14 +167,21 @@ fn decimal(cents: i64) -> String {
     format!("{sign}{}.{:02}", cents.abs() / 100, cents.abs() % 100)
 }
 
-const SPLITS: &str = "\
-# Some payments here are one entry paid in several lines, or several entries paid in one: a pass with
-# `sum` is for such groups.
-";
+/// The passes for payments in parts.
+const SPLITS: &str = r#"  # One entry paid in several lines, and several entries paid in one.
+  - name: instalments
+    cardinality: oneToMany
+    block: [[currency, "substr(party, 1, 6)"]]
+    sum: {column: amount, abs: "0.01", maxParts: 6, windowDays: 8, dateColumn: date}
+  - name: collective
+    cardinality: manyToOne
+    block: [[currency, "substr(party, 1, 6)"]]
+    sum: {column: amount, abs: "0.01", maxParts: 6, windowDays: 8, dateColumn: date}
+"#;
 
 const JOB: &str = r#"# A generated ledger against a generated statement; truth.csv has the true pairs.
 #   reconcile run job.yaml
-{splits}left:
+left:
   name: ledger
   source: {uri: left.csv}
   key: [entry_id]
@@ -197,19 +204,17 @@ normalize:
 passes:
   # The reference and the amount agree: nothing to discuss.
   - name: exact
-    assign: greedy
     compare:
       - {column: reference, exact: {}}
       - {column: amount, exact: {}}
       - {column: currency, exact: {}}
-  # One of the two agrees; the rest must speak for it.
+{splits}  # One of the two agrees; the rest must speak for it.
   - name: fuzzy
     block:
       - [currency, amount]
       - [currency, reference]
       - [currency, "substr(party, 1, 6)", "floor(amount / 50)"]
     score: weighted
-    assign: greedy
     compare:
       - {column: amount, number: {abs: "35.00", percent: "3"}, weight: 4, required: true}
       - {column: date, date: {minDays: -4, maxDays: 21}, weight: 2, required: true}
@@ -218,7 +223,7 @@ passes:
       - {column: memo, text: {method: jaroWinkler, atLeast: 0.7}, weight: 1, nulls: neutral}
     accept: 0.75
     review: 0.6
-output: {formats: [parquet, csv]}
+output: {formats: [parquet, csv, html]}
 "#;
 
 #[cfg(test)]

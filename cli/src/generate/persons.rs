@@ -159,7 +159,6 @@ passes:
       - [surname, given_name]
       - [postcode, street]
     score: weighted
-    assign: greedy
     compare:
       - {column: given_name, text: {method: jaroWinkler, atLeast: 0.75}, weight: 3, nulls: neutral}
       - {column: surname, text: {method: jaroWinkler, atLeast: 0.75}, weight: 4, nulls: neutral}
@@ -171,5 +170,5 @@ passes:
       - {column: phone, text: {method: levenshtein, atLeast: 0.8}, weight: 2, nulls: neutral}
     accept: 0.7
     review: 0.6
-output: {formats: [parquet, csv]}
+output: {formats: [parquet, csv, html]}
 ";
