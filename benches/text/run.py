@@ -1,8 +1,7 @@
 """Measures text similarities on the same pairs of texts: the engine's kernels, the `rapidfuzz` crate,
 DuckDB and RapidFuzz's batched `cpdist`.
 
-    pip install duckdb rapidfuzz numpy
-    cargo build --release && python run.py [--pairs 2000000] [--threads 2] [--repeats 5]
+    benches/run text [--pairs 2000000] [--threads 2] [--repeats 5] [--write]
 
 Every subject runs in a process of its own, which gives its peak memory (with both columns in it) and
 the median of its repetitions. The table's last column is the speed over DuckDB's.
@@ -20,6 +19,8 @@ import time
 from pathlib import Path
 
 HERE = Path(__file__).parent
+README = HERE.parent / "README.md"
+START, END = "<!-- text: written by benches/run text --write -->", "<!-- end of text -->"
 LETTERS = "abcdefghijklmnopqrstuvwxyz     "
 DUCKDB = {
     "levenshtein": "levenshtein",
@@ -121,6 +122,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--methods", nargs="*", default=METHODS)
+    parser.add_argument("--write", action="store_true", help="put the table into ../README.md")
     parser.add_argument("--subject", help=argparse.SUPPRESS)
     parser.add_argument("rest", nargs="*", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -129,8 +131,9 @@ def main() -> None:
         run = duckdb_seconds if options.subject == "duckdb" else rapidfuzz_seconds
         return run(path, method, options.threads, options.repeats)
 
-    print("| pairs | method | subject | M pairs/s | peak MiB | over DuckDB |")
-    print("|---|---|---|---:|---:|---:|")
+    table = ["| pairs | method | subject | M pairs/s | peak MiB | over DuckDB |",
+             "|---|---|---|---:|---:|---:|"]
+    print(*table, sep="\n")
     numbers = [f"--threads={options.threads}", f"--repeats={options.repeats}"]
     with tempfile.TemporaryDirectory() as folder:
         for kind in ("random", "typo"):
@@ -149,7 +152,12 @@ def main() -> None:
                     speed = options.pairs / statistics.median(map(float, seconds)) / 1e6
                     base = speed if name == "DuckDB" else base
                     ratio = f"{speed / base:.1f}" if base else ""
-                    print(f"| {kind} | {method} | {name} | {speed:.1f} | {memory} | {ratio} |", flush=True)
+                    table.append(f"| {kind} | {method} | {name} | {speed:.1f} | {memory} | {ratio} |")
+                    print(table[-1], flush=True)
+    if options.write:
+        text = README.read_text()
+        before, rest = text.split(START)
+        README.write_text("\n".join([before + START, "", *table, "", END + rest.split(END)[1]]))
 
 
 if __name__ == "__main__":

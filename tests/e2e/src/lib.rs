@@ -45,6 +45,12 @@ impl Cluster {
         Ok(Self { client })
     }
 
+    /// Whether the cluster is the one of `tests/cluster`, whose pods are processes of this machine.
+    #[must_use]
+    pub fn is_on_this_machine(&self) -> bool {
+        std::env::var("CLUSTER").as_deref() != Ok("current")
+    }
+
     /// Makes a namespace of a name nobody else has; `scripts/e2e` removes it before the next run.
     ///
     /// # Errors

@@ -1,13 +1,14 @@
 //! Journeys of a job.
 
-use anyhow::Result;
-use crds::job::{ReconciliationJob, SideCounts};
+use anyhow::{Result, bail, ensure};
+use crds::job::{ReconciliationJob, RunStatus, SideCounts};
 use e2e::fixture::{self, Platform, shared_platform};
 use e2e::{Cluster, condition};
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
 use kube::Api;
 use kube::ResourceExt;
 use kube::api::{DeleteParams, ListParams, LogParams};
+use std::process::Command;
 
 fn jobs(cluster: &Cluster, namespace: &str) -> Api<ReconciliationJob> {
     Api::namespaced(cluster.client.clone(), namespace)
@@ -114,43 +115,16 @@ async fn a_job_over_a_config_map_that_is_missing_says_so_and_runs_once_it_is_the
 #[tokio::test]
 async fn a_run_whose_api_pods_are_killed_completes_once_with_the_same_counts() -> Result<()> {
     let cluster = Cluster::connect().await?;
-    let platform = fixture::development_platform(&cluster, 2).await?;
-    cluster
-        .apply(&fixture::slow_data(&platform.jobs, 8000))
-        .await?;
-
-    cluster
-        .apply(&fixture::slow_job(&platform, "undisturbed"))
-        .await?;
-    let undisturbed = fixture::complete(&cluster, &platform.jobs, "undisturbed").await?;
-
-    cluster
-        .apply(&fixture::slow_job(&platform, "disturbed"))
-        .await?;
-    let running = |job: &ReconciliationJob| {
-        let state = job.status.as_ref().and_then(|status| status.state.clone());
-        state.as_deref() == Some("Running")
-    };
-    let before = cluster
-        .until(
-            jobs(&cluster, &platform.jobs),
-            "disturbed",
-            "Running",
-            running,
-        )
-        .await?;
+    let (platform, undisturbed) = slow_platform(&cluster).await?;
+    let before = running(&cluster, &platform, "disturbed").await?;
     let killed = kill_api_pods(&cluster, &platform).await?;
     let after = fixture::complete(&cluster, &platform.jobs, "disturbed").await?;
 
-    let run = |job: &ReconciliationJob| job.status.clone().and_then(|status| status.last_run);
-    let (undisturbed, before, after) = (
-        run(&undisturbed).expect("a run"),
-        run(&before).expect("a run"),
-        run(&after).expect("a run"),
-    );
+    let (undisturbed, before, after) = (last_run(&undisturbed), last_run(&before), last_run(&after));
     assert_eq!(before.id, after.id, "the same run, not another");
+    let taken_over = claimants(&cluster, &platform, &after.id).await?;
     assert!(
-        taken_over(&cluster, &platform, &killed, &after.id).await?,
+        taken_over.iter().any(|pod| !killed.contains(pod)),
         "no pod that was not killed claimed the run: it ended before, and nothing was disturbed"
     );
     assert_eq!(undisturbed.left, after.left);
@@ -159,6 +133,104 @@ async fn a_run_whose_api_pods_are_killed_completes_once_with_the_same_counts() -
     cluster
         .delete_namespaces(&[&platform.jobs, &platform.namespace])
         .await
+}
+
+/// A process that dies without a word hands nothing back: its lease has to run out.
+#[tokio::test]
+async fn a_run_whose_process_crashes_completes_once_with_the_same_counts() -> Result<()> {
+    let cluster = Cluster::connect().await?;
+    if !cluster.is_on_this_machine() {
+        eprintln!("skipped: a process of another machine's pod cannot be killed from here");
+        return Ok(());
+    }
+    let (platform, undisturbed) = slow_platform(&cluster).await?;
+    let before = running(&cluster, &platform, "disturbed").await?;
+    let id = last_run(&before).id;
+    let first = claimants(&cluster, &platform, &id).await?;
+    let [crashed] = first.as_slice() else {
+        panic!("one pod claims a run, not {first:?}");
+    };
+    crash(crashed)?;
+    let after = fixture::complete(&cluster, &platform.jobs, "disturbed").await?;
+
+    let (undisturbed, after) = (last_run(&undisturbed), last_run(&after));
+    assert_eq!(id, after.id, "the same run, not another");
+    let pods: Api<Pod> = Api::namespaced(cluster.client.clone(), &platform.namespace);
+    let crashed_pod = cluster
+        .until(pods, crashed, "restarted", |pod| restarts(pod) > 0)
+        .await?;
+    assert_eq!(last_exit_code(&crashed_pod), Some(137), "killed, not stopped");
+    // The log of a restarted container begins anew: what it claimed before is no longer in it.
+    let second = claimants(&cluster, &platform, &id).await?;
+    assert!(!second.is_empty(), "nobody claimed the run a second time");
+    assert_eq!(undisturbed.left, after.left);
+    assert_eq!(undisturbed.right, after.right);
+    assert_eq!(after.left.expect("counts").matched, 8000);
+    cluster
+        .delete_namespaces(&[&platform.jobs, &platform.namespace])
+        .await
+}
+
+/// A platform with two API pods, and a job of some seconds that ran there undisturbed.
+async fn slow_platform(cluster: &Cluster) -> Result<(Platform, ReconciliationJob)> {
+    let platform = fixture::development_platform(cluster, 2).await?;
+    cluster
+        .apply(&fixture::slow_data(&platform.jobs, 8000))
+        .await?;
+    cluster
+        .apply(&fixture::slow_job(&platform, "undisturbed"))
+        .await?;
+    let undisturbed = fixture::complete(cluster, &platform.jobs, "undisturbed").await?;
+    Ok((platform, undisturbed))
+}
+
+/// Applies the slow job under a name and waits until it is running.
+async fn running(cluster: &Cluster, platform: &Platform, name: &str) -> Result<ReconciliationJob> {
+    cluster.apply(&fixture::slow_job(platform, name)).await?;
+    let running = |job: &ReconciliationJob| {
+        let state = job.status.as_ref().and_then(|status| status.state.clone());
+        state.as_deref() == Some("Running")
+    };
+    let api = jobs(cluster, &platform.jobs);
+    cluster.until(api, name, "Running", running).await
+}
+
+fn last_run(job: &ReconciliationJob) -> RunStatus {
+    let status = job.status.clone().expect("a status");
+    status.last_run.expect("a run")
+}
+
+/// Kills the API process of a pod with SIGKILL, which no process can answer.
+fn crash(pod: &str) -> Result<()> {
+    let of_pod = format!("HOSTNAME={pod}");
+    for entry in std::fs::read_dir("/proc")? {
+        let folder = entry?.path();
+        let read = |file: &str| std::fs::read(folder.join(file)).unwrap_or_default();
+        let (name, environment) = (read("comm"), read("environ"));
+        let in_pod = environment
+            .split(|byte| *byte == 0)
+            .any(|variable| variable == of_pod.as_bytes());
+        if in_pod && name.starts_with(b"reconciliation-") {
+            let process = folder.file_name().expect("a name of /proc");
+            let status = Command::new("kill").arg("-KILL").arg(process).status()?;
+            ensure!(status.success(), "kill answered {status}");
+            return Ok(());
+        }
+    }
+    bail!("no API process of the pod {pod} on this machine")
+}
+
+fn container_status(pod: &Pod) -> Option<&ContainerStatus> {
+    pod.status.as_ref()?.container_statuses.as_ref()?.first()
+}
+
+fn restarts(pod: &Pod) -> i32 {
+    container_status(pod).map_or(0, |status| status.restart_count)
+}
+
+fn last_exit_code(pod: &Pod) -> Option<i32> {
+    let last = container_status(pod)?.last_state.as_ref()?;
+    Some(last.terminated.as_ref()?.exit_code)
 }
 
 /// Kills every API pod at once, so that the one that runs the job is among them.
@@ -178,25 +250,21 @@ async fn kill_api_pods(cluster: &Cluster, platform: &Platform) -> Result<Vec<Str
     Ok(names)
 }
 
-/// Whether a pod other than those killed says in its log that it claimed the run.
-async fn taken_over(
-    cluster: &Cluster,
-    platform: &Platform,
-    killed: &[String],
-    run: &str,
-) -> Result<bool> {
+/// The API pods that say in their logs that they claimed the run.
+async fn claimants(cluster: &Cluster, platform: &Platform, run: &str) -> Result<Vec<String>> {
     let pods: Api<Pod> = Api::namespaced(cluster.client.clone(), &platform.namespace);
     let selector = ListParams::default().labels("app.kubernetes.io/component=api");
+    let mut claimants = Vec::new();
     for pod in pods.list(&selector).await? {
         let name = pod.name_any();
-        if killed.contains(&name) {
+        // A pod that is being killed may be gone by now.
+        let Ok(log) = pods.logs(&name, &LogParams::default()).await else {
             continue;
-        }
-        let log = pods.logs(&name, &LogParams::default()).await?;
+        };
         let claims = |line: &str| line.contains("\"claimed\"") && line.contains(run);
         if log.lines().any(claims) {
-            return Ok(true);
+            claimants.push(name);
         }
     }
-    Ok(false)
+    Ok(claimants)
 }
