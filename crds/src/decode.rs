@@ -17,7 +17,7 @@ use serde_json::Value;
 
 use crate::matching::{Duplicates, MatchingSpec, Normalize, NormalizeStep};
 use comparison::difference;
-use dataset::dataset;
+use dataset::side;
 use fields::{Errors, Fields, leaf, list, text};
 use pass::pass;
 use run::{fx, limits, model, output};
@@ -79,14 +79,14 @@ pub fn spec_from_value(value: &Value) -> Result<MatchingSpec, Vec<SpecError>> {
     errors.into_result(decoded)
 }
 
-/// What belongs to the CLI alone in a specification: local files, queries and models. A platform
+/// What belongs to the CLI alone in a specification: local files, `s3://` objects, queries and models. A platform
 /// refuses it, with the paths that this returns. It looks at the document as it is, so that these
 /// mistakes are told beside those of [`spec_from_value`].
 #[must_use]
 pub fn for_the_cli_only(value: &Value) -> Vec<SpecError> {
     const INSTEAD: &str = "use upload or configMap";
     let sources = ["/left/source", "/right/source", "/fx/rates/source"];
-    let kinds = [("uri", "local files"), ("sql", "queries")];
+    let kinds = [("uri", "local files and s3:// objects"), ("sql", "queries")];
     let mut errors = Vec::new();
     for source in sources {
         for (kind, what) in kinds {
@@ -123,8 +123,8 @@ fn decode_spec(
     for name in ignored {
         fields.take(name);
     }
-    let left = fields.required("left", errors, dataset);
-    let right = fields.required("right", errors, dataset);
+    let left = fields.required("left", errors, side);
+    let right = fields.required("right", errors, side);
     let normalize = fields.optional("normalize", errors, list(0, 64, normalize));
     let passes_path = fields.at("passes");
     let passes_value = fields.peek("passes");

@@ -73,7 +73,7 @@ use crate::matching::MatchingSpec;
     },
     {
         "rule": "!has(self.left.source.uri) && !has(self.right.source.uri) && (!has(self.fx) || !has(self.fx.rates.source.uri))",
-        "message": "a platform reads no local files: use upload or configMap as the source"
+        "message": "a platform reads no local files and no s3:// objects: use upload or configMap as the source"
     },
     {
         "rule": "!has(self.left.source.sql) && !has(self.right.source.sql) && (!has(self.fx) || !has(self.fx.rates.source.sql))",

@@ -5,6 +5,7 @@
 
 mod comparison;
 mod dataset;
+mod location;
 mod pass;
 mod run;
 
@@ -19,6 +20,7 @@ pub use dataset::{
     Column, ColumnType, ConfigMapSource, Dataset, Encoding, Format, ReadOptions, SecretKey, Source,
     SqlSource, UploadSource,
 };
+pub use location::Location;
 pub use pass::{Assign, Cardinality, Pass, Score, Sum};
 pub use run::{
     DEFAULT_MAX_EDGES, DEFAULT_MAX_PAIRS, DEFAULT_MEMORY, EffectiveLimits, Fx, Limits, Memory,

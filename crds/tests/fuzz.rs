@@ -20,7 +20,7 @@ left:
     - {name: amount, from: "Amount (EUR)", type: "decimal(18,2)", negate: true}
     - {name: date, from: booked, type: date, format: "%d/%m/%Y"}
   where: "status <> 'void'"
-right: {source: {sql: {secretRef: {name: db, key: url}, query: select 1}}}
+right: {source: {sql: {secretRef: {name: db, key: url}, query: select 1}}, key: [id]}
 normalize:
   - {column: memo, steps: [nfkc, lowercase]}
 passes:

@@ -1,7 +1,9 @@
 //! The matching language: what is wrong, and where.
 
-use crds::decode::spec_from_yaml;
+use crds::decode::{for_the_cli_only, spec_from_yaml};
+use crds::matching::{Location, SecretKey};
 use rstest::rstest;
+use serde_json::json;
 
 const GOOD: &str = "
 left: {source: {uri: a.csv}, key: [id], columns: [{name: amount, type: 'decimal(18,2)'}]}
@@ -65,6 +67,29 @@ fn the_good_one_is_good_and_survives_a_round_trip() {
     "left.columns[0].negate"
 )]
 #[case("uri: a.csv", "sql: {query: select 1}", "left.source.sql.secretRef")]
+#[case(
+    "uri: a.csv",
+    "sql: {secretRef: {name: db, key: url}, query: ' '}",
+    "left.source.sql.query"
+)]
+#[case(
+    "uri: a.csv",
+    "sql: {secretRef: {name: db, key: url}, query: \"select 1\\0\"}",
+    "left.source.sql.query"
+)]
+#[case(
+    "uri: a.csv}, key: [id]",
+    "sql: {secretRef: {name: db, key: url}, query: select 1}}",
+    "left.key"
+)]
+#[case("uri: a.csv", "uri: gs://bucket/a.csv", "left.source.uri")]
+#[case("uri: a.csv", "uri: 'https://host/a.csv'", "left.source.uri")]
+#[case("uri: a.csv", "uri: s3://bucket", "left.source.uri")]
+#[case("uri: a.csv", "uri: s3://bucket/", "left.source.uri")]
+#[case("uri: a.csv", "uri: s3:///a.csv", "left.source.uri")]
+#[case("uri: a.csv", "uri: s3://bucket/a//b.csv", "left.source.uri")]
+#[case("uri: a.csv", "uri: s3://bucket/../b.csv", "left.source.uri")]
+#[case("uri: a.csv", "uri: 's3://id:secret@bucket/b.csv'", "left.source.uri")]
 #[case("key: [id], c", "where: '', c", "left.where")]
 #[case("block: [[ccy]]", "block: [[]]", "passes[0].block[0]")]
 #[case("abs: '0.05'", "abs: 0.05", "passes[0].compare[0].number.abs")]
@@ -84,6 +109,7 @@ fn the_good_one_is_good_and_survives_a_round_trip() {
 #[case("passes:", "limits: {memory: 1Mi}\npasses:", "limits.memory")]
 #[case("passes:", "diff: [{column: a}]\npasses:", "diff[0]")]
 #[case("passes:", "model: {}\npasses:", "model.uri")]
+#[case("passes:", "model: {uri: s3://b/m.json}\npasses:", "model.uri")]
 #[case(
     "passes:",
     "fx: {rates: {source: {uri: r.csv}}, base: EUR, amount: a, date: d}\npasses:",
@@ -100,6 +126,53 @@ fn the_good_one_is_good_and_survives_a_round_trip() {
 fn one_mistake_has_one_path(#[case] good: &str, #[case] bad: &str, #[case] path: &str) {
     assert!(GOOD.contains(good), "{good}");
     assert_eq!(paths(&GOOD.replacen(good, bad, 1)), [path]);
+}
+
+#[test]
+fn a_wrong_uri_is_told_without_what_may_be_a_password() {
+    let yaml = GOOD.replace("uri: a.csv", "uri: 's3://id:hunter2@bucket/a.csv'");
+    let errors = spec_from_yaml(&yaml).unwrap_err();
+    assert!(errors[0].message.contains("AWS_SECRET_ACCESS_KEY"));
+    assert!(!errors[0].message.contains("hunter2"));
+}
+
+#[test]
+fn an_object_has_a_bucket_and_a_key_and_everything_else_is_a_file() {
+    let object = Location::S3 {
+        bucket: "b.c-d",
+        key: "e f/g%20h?i#j.csv",
+    };
+    assert_eq!(Location::of("s3://b.c-d/e f/g%20h?i#j.csv"), Ok(object));
+    for file in ["a.csv", "/tmp/a b.csv", "1://a", "a/b://c", "s3:/a", "://"] {
+        assert_eq!(Location::of(file), Ok(Location::File(file)), "{file}");
+    }
+}
+
+#[test]
+fn a_secret_has_a_variable_of_its_own() {
+    let secret = |name: &str, key: &str| SecretKey {
+        name: name.into(),
+        key: key.into(),
+    };
+    assert_eq!(secret("recon-db", "url").variable(), "RECON_DB_URL");
+    assert_eq!(secret("a.b", "DATABASE_URL").variable(), "A_B_DATABASE_URL");
+}
+
+#[test]
+fn remote_sources_are_for_the_cli_wherever_they_stand() {
+    let sql = json!({"sql": {"secretRef": {"name": "a", "key": "b"}, "query": "SELECT 1"}});
+    let object = json!({"uri": "s3://bucket/key.csv"});
+    for place in ["left", "right", "fx.rates"] {
+        for (source, kind) in [(&sql, "sql"), (&object, "uri")] {
+            let mut spec = json!({"source": source});
+            for part in place.rsplit('.') {
+                spec = json!({ part: spec });
+            }
+            let errors = for_the_cli_only(&spec);
+            let paths: Vec<String> = errors.into_iter().map(|error| error.path).collect();
+            assert_eq!(paths, [format!("{place}.source.{kind}")]);
+        }
+    }
 }
 
 #[test]

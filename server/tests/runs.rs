@@ -247,8 +247,16 @@ async fn a_wrong_spec_names_every_path(db: PgPool) {
     elsewhere["left"]["source"] = json!({"uri": "/etc/ledger.csv"});
     elsewhere["right"]["source"] = json!({"configMap": {"name": "a", "key": "b.csv"}});
     assert_eq!(
-        paths(elsewhere).await,
+        paths(elsewhere.clone()).await,
         ["left.source.uri", "right.source.configMap"]
+    );
+    elsewhere["left"]["source"] = json!({"uri": "s3://bucket/ledger.csv"});
+    let secret = json!({"name": "a", "key": "url"});
+    elsewhere["right"]["source"] = json!({"sql": {"secretRef": secret, "query": "SELECT 1"}});
+    elsewhere["right"]["key"] = json!(["id"]);
+    assert_eq!(
+        paths(elsewhere).await,
+        ["left.source.uri", "right.source.sql"]
     );
     // A file whose name says nothing.
     let nameless = server

@@ -6,9 +6,22 @@ use serde_json::Value;
 
 use super::fields::{Errors, Fields, leaf, list, text};
 use crate::matching::{
-    Column, ColumnType, ConfigMapSource, Dataset, ReadOptions, SecretKey, Source, SqlSource,
-    UploadSource,
+    Column, ColumnType, ConfigMapSource, Dataset, Location, ReadOptions, SecretKey, Source,
+    SqlSource, UploadSource,
 };
+
+/// A side: a dataset whose rows can be told apart.
+pub(super) fn side(value: &Value, path: &str, errors: &mut Errors) -> Option<Dataset> {
+    let side = dataset(value, path, errors)?;
+    if side.source.sql.is_some() && side.key.is_empty() {
+        errors.add(
+            &format!("{path}.key"),
+            "is required: the rows of a query have no order, so their numbers identify nothing; \
+             name the columns that do",
+        );
+    }
+    Some(side)
+}
 
 pub(super) fn dataset(value: &Value, path: &str, errors: &mut Errors) -> Option<Dataset> {
     let mut fields = Fields::of(value, path, errors)?;
@@ -52,7 +65,13 @@ fn source(value: &Value, path: &str, errors: &mut Errors) -> Option<Source> {
         .into_iter()
         .filter(|name| fields.peek(name).is_some())
         .count();
+    let uri_path = fields.at("uri");
     let uri = fields.optional("uri", errors, text(4096));
+    if let Some(Some(uri)) = &uri
+        && let Err(message) = Location::of(uri)
+    {
+        errors.add(&uri_path, message);
+    }
     let upload = fields.optional("upload", errors, upload_source);
     let config_map = fields.optional("configMap", errors, config_map_source);
     let sql = fields.optional("sql", errors, sql_source);
@@ -74,7 +93,15 @@ fn source(value: &Value, path: &str, errors: &mut Errors) -> Option<Source> {
 fn sql_source(value: &Value, path: &str, errors: &mut Errors) -> Option<SqlSource> {
     let mut fields = Fields::of(value, path, errors)?;
     let secret_ref = fields.required("secretRef", errors, secret_key);
+    let query_path = fields.at("query");
     let query = fields.required("query", errors, text(65_536));
+    if let Some(query) = &query {
+        if query.trim().is_empty() {
+            errors.add(&query_path, "is empty; write a SELECT statement");
+        } else if query.contains('\0') {
+            errors.add(&query_path, "must not contain the character U+0000");
+        }
+    }
     fields.finish(errors);
     Some(SqlSource {
         secret_ref: secret_ref?,

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::dataset::dataset;
 use super::fields::{Errors, Fields, count, leaf, list, text};
-use crate::matching::{Fx, Limits, Memory, Model, Output};
+use crate::matching::{Fx, Limits, Location, Memory, Model, Output};
 
 pub(super) fn fx(value: &Value, path: &str, errors: &mut Errors) -> Option<Fx> {
     let mut fields = Fields::of(value, path, errors)?;
@@ -27,7 +27,13 @@ pub(super) fn fx(value: &Value, path: &str, errors: &mut Errors) -> Option<Fx> {
 
 pub(super) fn model(value: &Value, path: &str, errors: &mut Errors) -> Option<Model> {
     let mut fields = Fields::of(value, path, errors)?;
+    let uri_path = fields.at("uri");
     let uri = fields.required("uri", errors, text(4096));
+    if let Some(uri) = &uri
+        && !matches!(Location::of(uri), Ok(Location::File(_)))
+    {
+        errors.add(&uri_path, "must be the path of a file on this machine");
+    }
     fields.finish(errors);
     Some(Model { uri: uri? })
 }

@@ -44,8 +44,11 @@ pub struct Dataset {
     "message": "exactly one of uri, upload, configMap and sql must be set"
 }]))]
 pub struct Source {
-    /// A file path, relative to the job's YAML, or `s3://bucket/key`. For the CLI only: a platform
-    /// reads no local files.
+    /// A file path, relative to the job's YAML, or `s3://bucket/key`, read with the environment
+    /// variables that S3 clients share: `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`,
+    /// `AWS_SESSION_TOKEN`, `AWS_REGION`, `AWS_ENDPOINT_URL`, and `AWS_ALLOW_HTTP=true` for an
+    /// endpoint without TLS; without credentials anonymously. For the CLI only: a platform refuses
+    /// it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 4096))]
     pub uri: Option<String>,
@@ -60,13 +63,21 @@ pub struct Source {
     pub sql: Option<SqlSource>,
 }
 
-/// The rows of a query. It runs in a read-only transaction.
+/// The rows of a query on PostgreSQL. It runs in a read-only transaction, in the time zone UTC, for
+/// at most an hour unless the role or the URL (`?options=-c statement_timeout=…`) sets another limit.
+/// Its rows have no order of their own, so the dataset needs a `key`. Numbers, dates, timestamps and
+/// truth values keep their types; a `numeric` without a declared type is a decimal with as many
+/// digits after the point as its longest value; what has no type here, such as `uuid` or `jsonb`, is
+/// text. A value that its type cannot hold, such as `NaN` or `infinity`, makes its row `rejected`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SqlSource {
-    /// Where the database's URL (`postgres://user:password@host/database`) is kept.
+    /// Where the database's URL (`postgres://user:password@host:5432/database`) is kept. With
+    /// `?sslmode=` it takes `disable`, `prefer` and `require` as libpq does, and `verify-full`, also
+    /// with `&sslrootcert=FILE`. Without it the certificate of a host is checked as by `verify-full`,
+    /// and this machine is asked as by `prefer`.
     pub secret_ref: SecretKey,
-    /// One SELECT statement.
+    /// One SELECT statement, without parameters.
     #[schemars(length(min = 1, max = 65_536))]
     pub query: String,
 }
@@ -82,6 +93,22 @@ pub struct SecretKey {
     /// The key whose value is meant.
     #[schemars(length(min = 1, max = 253))]
     pub key: String,
+}
+
+impl SecretKey {
+    /// The environment variable that holds the value for the CLI.
+    #[must_use]
+    pub fn variable(&self) -> String {
+        let upper = |c: char| {
+            if c.is_ascii_alphanumeric() {
+                c.to_ascii_uppercase()
+            } else {
+                '_'
+            }
+        };
+        let joined = [self.name.as_str(), self.key.as_str()].join("_");
+        joined.chars().map(upper).collect()
+    }
 }
 
 /// A file uploaded with `POST /api/v2/projects/{project}/uploads`.

@@ -206,6 +206,11 @@ async fn jobs_that_are_wrong_are_refused_with_the_reason() -> Result<()> {
             "a platform reads no local files",
         ),
         (
+            "/spec/left/source",
+            json!({"uri": "s3://bucket/a.csv"}),
+            "no s3:// objects",
+        ),
+        (
             "/spec/right/source",
             json!({"sql": {"secretRef": {"name": "a", "key": "url"}, "query": "SELECT 1"}}),
             "queries run in the CLI only",

@@ -69,11 +69,12 @@ fn every_mistake_comes_with_its_path_in_the_yaml() {
 }
 
 #[test]
-fn local_files_queries_and_models_are_for_the_cli() {
+fn files_objects_queries_and_models_are_for_the_cli() {
     let object = job(|spec| {
-        spec["left"]["source"] = json!({"uri": "ledger.csv"});
+        spec["left"]["source"] = json!({"uri": "s3://bucket/ledger.csv"});
         let secret = json!({"name": "a", "key": "url"});
         spec["right"]["source"] = json!({"sql": {"secretRef": secret, "query": "SELECT 1"}});
+        spec["right"]["key"] = json!(["id"]);
         spec["model"] = json!({"uri": "model.json"});
     });
     let errors = validate(&object).unwrap_err();
