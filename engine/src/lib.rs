@@ -43,7 +43,7 @@ pub use plan::validate;
 pub use progress::{Phase, Progress, Silent};
 pub use score::model::{ComparisonModel, LevelModel, Model, PassModel, Training};
 pub use score::notes;
-pub use source::{names_a_format, no_format};
+pub use source::{ROW_FAULTS, names_a_format, no_format};
 
 use crds::matching::{MatchingSpec, PairsOutput, Score};
 use datafusion::prelude::SessionContext;

@@ -9,6 +9,7 @@
 mod support;
 
 use datafusion::arrow::array::{ArrayRef, Date32Array, Decimal128Array, RecordBatch, StringArray};
+use datafusion::arrow::datatypes::{DataType, Field, Schema};
 use datafusion::arrow::ipc::CompressionType;
 use datafusion::arrow::ipc::writer::{FileWriter, IpcWriteOptions, StreamWriter};
 use datafusion::parquet::arrow::ArrowWriter;
@@ -16,6 +17,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use rstest::rstest;
 use rust_xlsxwriter::{ExcelDateTime, Format, Formula, Workbook};
+use std::collections::HashMap;
 use std::fs;
 use std::io::Write;
 use std::sync::Arc;
@@ -304,4 +306,45 @@ fn columns_of_json_do_not_depend_on_the_order_of_rows() {
         ["b", "null", "null", "{\"c\": [2]}", "b", "null", "null"]
     );
     assert_eq!((names, values), columns(&[rows[1], rows[0]]));
+}
+
+/// The table as Arrow with a column of faults, whose second value is this.
+fn faulty(fault: &str) -> Vec<u8> {
+    let mark = HashMap::from([(engine::ROW_FAULTS.to_owned(), String::new())]);
+    let batch = batch();
+    let mut fields: Vec<Field> = (batch.schema().fields().iter())
+        .map(|field| field.as_ref().clone())
+        .collect();
+    fields.push(Field::new("x", DataType::Utf8, true).with_metadata(mark));
+    let faults: ArrayRef = Arc::new(StringArray::from(vec![None, Some(fault)]));
+    let columns = [batch.columns(), &[faults]].concat();
+    let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).unwrap();
+    let mut bytes = Vec::new();
+    let mut writer = StreamWriter::try_new(&mut bytes, &batch.schema()).unwrap();
+    writer.write(&batch).unwrap();
+    writer.finish().unwrap();
+    bytes
+}
+
+#[test]
+fn a_row_that_its_writer_could_not_represent_is_rejected_with_the_writers_reason() {
+    let ran = run_left("left.arrow", &faulty("3 is infinity"), "").unwrap();
+    assert_eq!((ran.summary.left.rows, ran.summary.left.matched), (2, 1));
+    let rejected = ran.rows("rejected.parquet");
+    assert_eq!(rejected.len(), 1);
+    for value in ["2", "day", "is infinity"] {
+        assert!(rejected[0].iter().any(|cell| cell == value), "{rejected:?}");
+    }
+}
+
+#[rstest]
+#[case("no reason")]
+#[case("3")]
+#[case("4 is none of the columns")]
+fn a_column_of_faults_that_is_damaged_is_told(#[case] fault: &str) {
+    let message = failure("left.arrow", &faulty(fault), "");
+    assert!(
+        message.contains("the column of its faults is damaged"),
+        "{message}"
+    );
 }

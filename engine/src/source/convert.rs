@@ -20,6 +20,9 @@ const TO_NULL: CastOptions<'static> = CastOptions {
     format_options: datafusion::arrow::util::display::FormatOptions::new(),
 };
 
+/// A row of a batch that its writer could not represent, the place of the column to blame, and why.
+pub type RowFault = (usize, usize, String);
+
 /// Builds a table from batches of typed columns.
 pub struct Converter<'a> {
     file: &'a InputFile,
@@ -48,12 +51,17 @@ impl<'a> Converter<'a> {
         self.number
     }
 
-    /// Adds the rows of a batch; those with a value that does not fit are set aside.
+    /// Adds the rows of a batch; those with a value that does not fit are set aside, and those in
+    /// `written`.
     ///
     /// # Errors
     /// When a column as a whole cannot have its declared type, or the table becomes too large.
-    pub fn push(&mut self, batch: &RecordBatch) -> Result<(), Error> {
+    pub fn push(&mut self, batch: &RecordBatch, written: Vec<RowFault>) -> Result<(), Error> {
         let mut bad: Vec<(usize, usize, String)> = Vec::new();
+        for (row, place, reason) in written {
+            let column = self.slots.iter().position(|slot| slot.index == place);
+            bad.push((row, column.unwrap_or_default(), reason));
+        }
         let mut arrays = Vec::with_capacity(self.slots.len());
         for (column, slot) in self.slots.iter().enumerate() {
             let converted = convert(batch.column(slot.index), slot);

@@ -3,15 +3,15 @@
 //! A file is read like the stream that it contains, so that neither has to be held as a whole. The
 //! lengths that messages claim are checked before memory is set aside for them.
 
-use super::Table;
-use super::convert::Converter;
+use super::convert::{Converter, RowFault};
 use super::open::{Content, open};
 use super::slots::slots;
+use super::{ROW_FAULTS, Table};
 use crate::InputFile;
 use crate::error::Error;
 use crate::progress::Progress;
 use crds::matching::Dataset;
-use datafusion::arrow::array::RecordBatch;
+use datafusion::arrow::array::{AsArray, RecordBatch};
 use datafusion::arrow::buffer::Buffer;
 use datafusion::arrow::ipc::reader::StreamDecoder;
 use datafusion::arrow::ipc::{RecordBatch as Header, root_as_message};
@@ -47,19 +47,48 @@ pub(super) fn read(
             return Err(Error::Cancelled);
         }
         if table.is_none() {
-            let schema = batch.schema();
-            let fields = schema.fields().iter();
-            let names: Vec<String> = fields.map(|field| field.name().clone()).collect();
+            let (schema, faults) = (batch.schema(), faults_place(&batch));
+            let fields = schema.fields().iter().enumerate();
+            let names: Vec<String> = fields
+                .filter(|(place, _)| Some(*place) != faults)
+                .map(|(_, field)| field.name().clone())
+                .collect();
             table = Some(Converter::new(file, slots(dataset, file, &names)?));
         }
         if let Some(table) = &mut table {
-            table.push(&batch)?;
+            let faults = faults_place(&batch).map(|place| row_faults(file, &batch, place));
+            table.push(&batch, faults.transpose()?.unwrap_or_default())?;
         }
         progress.advance(content.consumed(), content.size);
     }
     table
         .unwrap_or_else(|| Converter::new(file, Vec::new()))
         .finish()
+}
+
+/// The place of the column that says which rows cannot be read: the last one, if it is so marked.
+fn faults_place(batch: &RecordBatch) -> Option<usize> {
+    let schema = batch.schema_ref();
+    let last = schema.fields().len().checked_sub(1)?;
+    let marked = schema.field(last).metadata().contains_key(ROW_FAULTS);
+    marked.then_some(last)
+}
+
+/// The rows of a batch that cannot be read, with the column to blame and the reason.
+fn row_faults(file: &InputFile, batch: &RecordBatch, place: usize) -> Result<Vec<RowFault>, Error> {
+    let damaged = || Error::input(file, "the column of its faults is damaged; write it again");
+    let texts = batch.column(place).as_string_opt::<i32>();
+    let mut faults = Vec::new();
+    for (row, text) in texts.ok_or_else(damaged)?.iter().enumerate() {
+        let Some(text) = text else { continue };
+        let (column, reason) = text.split_once(' ').ok_or_else(damaged)?;
+        let column: usize = column.parse().map_err(|_| damaged())?;
+        if column >= place {
+            return Err(damaged());
+        }
+        faults.push((row, column, reason.to_owned()));
+    }
+    Ok(faults)
 }
 
 struct Messages<'a> {

@@ -56,11 +56,20 @@ pub struct Rejected {
     pub reason: String,
 }
 
+/// Marks, among the metadata of an Arrow field, a text column that is none of the table's: where it
+/// is not null, its row is rejected. Its values are the place of the column that is to blame, from 0,
+/// a space and the reason. So a writer can hand over rows with a value that Arrow has no room for.
+pub const ROW_FAULTS: &str = "reconciliation-platform.dev/row-faults";
+
 /// The format of a file: the dataset's, else by the extension of the file's name, before that of a
-/// compression.
+/// compression. The rows of a query come as Arrow.
 #[must_use]
 pub fn format_of(dataset: &Dataset, file_name: &str) -> Option<Format> {
-    dataset.format.or_else(|| format_by_name(file_name))
+    let query = dataset.source.sql.is_some().then_some(Format::Arrow);
+    dataset
+        .format
+        .or_else(|| format_by_name(file_name))
+        .or(query)
 }
 
 /// Whether the extension of a file's name says which format it has.

@@ -47,7 +47,8 @@ pub(super) fn read(
         if progress.is_cancelled() {
             return Err(Error::Cancelled);
         }
-        table.push(&batch.map_err(|error| unreadable(&error))?)?;
+        let batch = batch.map_err(|error| unreadable(&error))?;
+        table.push(&batch, Vec::new())?;
         let read = u128::from(size) * u128::from(table.rows()) / u128::from(total.max(1));
         progress.advance(u64::try_from(read).unwrap_or(size), size);
     }
