@@ -6,11 +6,13 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Args;
-use engine::{Error, ExplainRequest, Explanation, PassAnswer, RecordAnswer, Rival};
+use crds::matching::MatchingSpec;
+use engine::{ExplainRequest, Explanation, PassAnswer, RecordAnswer, Rival};
 
+use crate::FAILED;
 use crate::job::{self, JobError};
 use crate::progress::Bar;
-use crate::{FAILED, WRONG};
+use crate::sources::{Given, Sources};
 
 /// The widest bar, in characters.
 const WIDEST: f64 = 20.0;
@@ -56,19 +58,12 @@ pub struct Arguments {
 
 /// Runs the job and tells why two of its records are a pair, or why not.
 pub fn run(arguments: &Arguments) -> ExitCode {
-    let request = match request(arguments) {
-        Ok(request) => request,
+    let spec = match job::read(&arguments.job) {
+        Ok(spec) => spec,
         Err(error) => return error.report(&arguments.job),
     };
-    let runtime = match tokio::runtime::Runtime::new() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            eprintln!("error: {error}");
-            return ExitCode::from(FAILED);
-        }
-    };
     let bar = Arc::new(Bar::new());
-    let result = runtime.block_on(engine::explain(request, bar.clone()));
+    let result = job::block_on(explain(arguments, spec, &bar));
     bar.finish();
     match result {
         Ok(explanation) if arguments.json => match serde_json::to_string_pretty(&explanation) {
@@ -85,31 +80,31 @@ pub fn run(arguments: &Arguments) -> ExitCode {
             print!("{}", page(&explanation));
             ExitCode::SUCCESS
         }
-        Err(Error::Spec(errors)) => JobError::Spec(errors).report(&arguments.job),
-        Err(error) => {
-            eprintln!("error: {error}");
-            let unknown = matches!(error, Error::UnknownKey { .. });
-            ExitCode::from(if unknown { WRONG } else { FAILED })
-        }
+        Err(error) => error.report(&arguments.job),
     }
 }
 
-fn request(arguments: &Arguments) -> Result<ExplainRequest, JobError> {
-    let spec = job::read(&arguments.job)?;
-    let input = |side, dataset, given| job::input(&arguments.job, side, dataset, given);
-    let left = input("left", &spec.left, arguments.left_file.as_ref())?;
-    let right = input("right", &spec.right, arguments.right_file.as_ref())?;
-    let rates = job::rates(&arguments.job, &spec, None)?;
-    let model = job::model(&arguments.job, &spec);
-    Ok(ExplainRequest {
+async fn explain(
+    arguments: &Arguments,
+    spec: MatchingSpec,
+    bar: &Arc<Bar>,
+) -> Result<Explanation, JobError> {
+    let given = Given {
+        left: arguments.left_file.as_ref(),
+        right: arguments.right_file.as_ref(),
+        rates: None,
+    };
+    let sources = Sources::open(&arguments.job, &spec, given, bar).await?;
+    let request = ExplainRequest {
+        left: sources.left.clone(),
+        right: sources.right.clone(),
+        rates: sources.rates.clone(),
+        model: job::model(&arguments.job, &spec),
         spec,
-        left,
-        right,
-        rates,
-        model,
         left_key: arguments.left.clone(),
         right_key: arguments.right.clone(),
-    })
+    };
+    Ok(engine::explain(request, bar.clone()).await?)
 }
 
 /// The answer for people.

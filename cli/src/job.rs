@@ -1,14 +1,14 @@
-//! Reading a job's file.
+//! Reading a job's file, and carrying the job out.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::{fs, io};
 
 use crds::decode::{SpecError, spec_from_yaml};
-use crds::matching::{Dataset, MatchingSpec};
-use engine::InputFile;
+use crds::matching::MatchingSpec;
+use engine::Error;
 
-use crate::WRONG;
+use crate::{FAILED, WRONG};
 
 /// Why a job cannot be run.
 pub enum JobError {
@@ -16,6 +16,20 @@ pub enum JobError {
     File(io::Error),
     /// It is wrong.
     Spec(Vec<SpecError>),
+    /// It names a record that there is not.
+    UnknownKey(String),
+    /// It is right and fails all the same.
+    Failed(String),
+}
+
+impl From<Error> for JobError {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Spec(errors) => Self::Spec(errors),
+            Error::UnknownKey { .. } => Self::UnknownKey(error.to_string()),
+            error => Self::Failed(error.to_string()),
+        }
+    }
 }
 
 impl JobError {
@@ -23,6 +37,11 @@ impl JobError {
     pub fn report(self, job: &Path) -> ExitCode {
         match self {
             Self::File(error) => eprintln!("error: {}: {error}", job.display()),
+            Self::UnknownKey(message) => eprintln!("error: {message}"),
+            Self::Failed(message) => {
+                eprintln!("error: {message}");
+                return ExitCode::from(FAILED);
+            }
             Self::Spec(errors) => {
                 for error in &errors {
                     eprintln!("{error}");
@@ -69,49 +88,12 @@ fn is_manifest(text: &str) -> bool {
         .any(|line| line.trim_end() == "kind: ReconciliationJob")
 }
 
-/// The file of the rates of exchange, where the job converts currencies.
+/// Runs what a command does for a job to its end.
 ///
 /// # Errors
-/// When their source is none that a laptop has.
-pub fn rates(
-    job: &Path,
-    spec: &MatchingSpec,
-    given: Option<&PathBuf>,
-) -> Result<Option<InputFile>, JobError> {
-    let rates = spec.fx.as_ref().map(|fx| &fx.rates);
-    rates
-        .map(|rates| input(job, "fx.rates", rates, given))
-        .transpose()
-}
-
-/// The file of one side: the one given on the command line, or the job's `uri`, which is relative
-/// to the job's folder.
-///
-/// # Errors
-/// When the side's source is none that a laptop has.
-pub fn input(
-    job: &Path,
-    side: &str,
-    dataset: &Dataset,
-    given: Option<&PathBuf>,
-) -> Result<InputFile, JobError> {
-    let path = match (given, &dataset.source.uri) {
-        (Some(path), _) => path.clone(),
-        (None, Some(uri)) => job.parent().unwrap_or(Path::new("")).join(uri),
-        (None, None) => {
-            return Err(JobError::Spec(vec![SpecError {
-                path: format!("{side}.source"),
-                message: format!(
-                    "uploads and ConfigMaps belong to a platform; give the file with --{} FILE",
-                    side.trim_start_matches("fx.")
-                ),
-            }]));
-        }
-    };
-    let name = path
-        .file_name()
-        .unwrap_or(path.as_os_str())
-        .to_string_lossy()
-        .into_owned();
-    Ok(InputFile { path, name })
+/// Those of the work, or of the system that has no threads for it.
+pub fn block_on<T>(work: impl Future<Output = Result<T, JobError>>) -> Result<T, JobError> {
+    let runtime = tokio::runtime::Runtime::new();
+    let runtime = runtime.map_err(|error| JobError::Failed(error.to_string()))?;
+    runtime.block_on(work)
 }

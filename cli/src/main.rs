@@ -7,6 +7,7 @@ mod job;
 mod profile;
 mod progress;
 mod run;
+mod sources;
 mod table;
 mod train;
 mod validate;

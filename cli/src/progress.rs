@@ -6,6 +6,8 @@ use std::time::Duration;
 use engine::{Phase, Progress};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::table::grouped;
+
 /// Shows the phase and how far it is, on standard error.
 pub struct Bar {
     bar: ProgressBar,
@@ -23,6 +25,29 @@ impl Bar {
         }
     }
 
+    /// Says what is being fetched.
+    pub fn fetching(&self, what: &str) {
+        self.show(format!("fetching {what}"));
+    }
+
+    /// Says how many rows have come, where nobody knows how many there will be.
+    pub fn rows(&self, count: u64) {
+        if let Ok(phase) = self.phase.lock() {
+            let count = grouped(count);
+            self.bar.set_message(format!("{phase}: {count} rows"));
+        }
+    }
+
+    fn show(&self, phase: String) {
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {elapsed}") {
+            self.bar.set_style(style);
+        }
+        self.bar.set_message(phase.clone());
+        if let Ok(mut current) = self.phase.lock() {
+            *current = phase;
+        }
+    }
+
     /// Removes the bar.
     pub fn finish(&self) {
         self.bar.finish_and_clear();
@@ -31,14 +56,7 @@ impl Bar {
 
 impl Progress for Bar {
     fn phase(&self, phase: Phase) {
-        let phase = phase.to_string();
-        if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {elapsed}") {
-            self.bar.set_style(style);
-        }
-        self.bar.set_message(phase.clone());
-        if let Ok(mut current) = self.phase.lock() {
-            *current = phase;
-        }
+        self.show(phase.to_string());
     }
 
     fn advance(&self, done: u64, total: u64) {

@@ -5,11 +5,12 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Args;
-use crds::matching::OutputFormat;
-use engine::{Error, RunRequest, Summary};
+use crds::matching::{MatchingSpec, OutputFormat};
+use engine::{RunRequest, Summary};
 
 use crate::job::{self, JobError};
 use crate::progress::Bar;
+use crate::sources::{Given, Sources};
 use crate::{FAILED, table};
 
 /// What to run and where to put it.
@@ -36,45 +37,11 @@ pub struct Arguments {
 
 /// Runs the job.
 pub fn run(arguments: &Arguments) -> ExitCode {
-    let (request, out) = match request(arguments) {
-        Ok(request) => request,
+    let spec = match job::read(&arguments.job) {
+        Ok(spec) => spec,
         Err(error) => return error.report(&arguments.job),
     };
-    let runtime = match tokio::runtime::Runtime::new() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            eprintln!("error: {error}");
-            return ExitCode::from(FAILED);
-        }
-    };
-    let page = request.spec.formats().contains(&OutputFormat::Html);
-    let bar = Arc::new(Bar::new());
-    let result = runtime.block_on(engine::run(request, bar.clone()));
-    bar.finish();
-    match result {
-        Ok(summary) => {
-            let page = page.then(|| out.join("report.html"));
-            report(&summary, arguments.json, &out, page.as_deref())
-        }
-        Err(Error::Spec(errors)) => JobError::Spec(errors).report(&arguments.job),
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::from(FAILED)
-        }
-    }
-}
-
-fn request(arguments: &Arguments) -> Result<(RunRequest, PathBuf), JobError> {
-    let spec = job::read(&arguments.job)?;
-    let left = job::input(&arguments.job, "left", &spec.left, arguments.left.as_ref())?;
-    let right = job::input(
-        &arguments.job,
-        "right",
-        &spec.right,
-        arguments.right.as_ref(),
-    )?;
-    let rates = job::rates(&arguments.job, &spec, arguments.rates.as_ref())?;
-    let out_dir = arguments.out.clone().unwrap_or_else(|| {
+    let out = arguments.out.clone().unwrap_or_else(|| {
         let stem = arguments
             .job
             .file_stem()
@@ -82,18 +49,40 @@ fn request(arguments: &Arguments) -> Result<(RunRequest, PathBuf), JobError> {
             .to_string_lossy();
         PathBuf::from(format!("{stem}-out"))
     });
-    let model = job::model(&arguments.job, &spec);
-    Ok((
-        RunRequest {
-            spec,
-            left,
-            right,
-            rates,
-            out_dir: out_dir.clone(),
-            model,
-        },
-        out_dir,
-    ))
+    let page = spec.formats().contains(&OutputFormat::Html);
+    let bar = Arc::new(Bar::new());
+    let result = job::block_on(carry_out(arguments, spec, &out, &bar));
+    bar.finish();
+    match result {
+        Ok(summary) => {
+            let page = page.then(|| out.join("report.html"));
+            report(&summary, arguments.json, &out, page.as_deref())
+        }
+        Err(error) => error.report(&arguments.job),
+    }
+}
+
+async fn carry_out(
+    arguments: &Arguments,
+    spec: MatchingSpec,
+    out: &Path,
+    bar: &Arc<Bar>,
+) -> Result<Summary, JobError> {
+    let given = Given {
+        left: arguments.left.as_ref(),
+        right: arguments.right.as_ref(),
+        rates: arguments.rates.as_ref(),
+    };
+    let sources = Sources::open(&arguments.job, &spec, given, bar).await?;
+    let request = RunRequest {
+        left: sources.left.clone(),
+        right: sources.right.clone(),
+        rates: sources.rates.clone(),
+        out_dir: out.to_owned(),
+        model: job::model(&arguments.job, &spec),
+        spec,
+    };
+    Ok(engine::run(request, bar.clone()).await?)
 }
 
 fn report(summary: &Summary, json: bool, out: &Path, page: Option<&Path>) -> ExitCode {

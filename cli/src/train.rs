@@ -6,11 +6,12 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Args;
+use crds::matching::MatchingSpec;
 use engine::{Error, Model, PassModel, TrainRequest};
 
-use crate::FAILED;
 use crate::job::{self, JobError};
 use crate::progress::Bar;
+use crate::sources::{Given, Sources};
 
 /// What to train and where to put it.
 #[derive(Args)]
@@ -30,54 +31,47 @@ pub struct Arguments {
 
 /// Trains the job's passes on all of their records.
 pub fn run(arguments: &Arguments) -> ExitCode {
-    let request = match request(arguments) {
-        Ok(request) => request,
+    let spec = match job::read(&arguments.job) {
+        Ok(spec) => spec,
         Err(error) => return error.report(&arguments.job),
     };
-    let runtime = match tokio::runtime::Runtime::new() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            eprintln!("error: {error}");
-            return ExitCode::from(FAILED);
-        }
-    };
     let bar = Arc::new(Bar::new());
-    let result = runtime.block_on(engine::train(request, bar.clone()));
+    let result = job::block_on(train(arguments, spec, &bar));
     bar.finish();
-    let written = result.and_then(|model| {
-        let text = model.text()?;
-        std::fs::write(&arguments.out, text).map_err(|source| Error::Io {
-            path: arguments.out.clone(),
-            source,
-        })?;
-        Ok(model)
-    });
-    match written {
+    match result {
         Ok(model) => {
             print!("{}", table(&model));
             println!("model in {}", arguments.out.display());
             ExitCode::SUCCESS
         }
-        Err(Error::Spec(errors)) => JobError::Spec(errors).report(&arguments.job),
-        Err(error) => {
-            eprintln!("error: {error}");
-            ExitCode::from(FAILED)
-        }
+        Err(error) => error.report(&arguments.job),
     }
 }
 
-fn request(arguments: &Arguments) -> Result<TrainRequest, JobError> {
-    let spec = job::read(&arguments.job)?;
-    let input = |side, dataset, given| job::input(&arguments.job, side, dataset, given);
-    let left = input("left", &spec.left, arguments.left.as_ref())?;
-    let right = input("right", &spec.right, arguments.right.as_ref())?;
-    let rates = job::rates(&arguments.job, &spec, None)?;
-    Ok(TrainRequest {
+async fn train(
+    arguments: &Arguments,
+    spec: MatchingSpec,
+    bar: &Arc<Bar>,
+) -> Result<Model, JobError> {
+    let given = Given {
+        left: arguments.left.as_ref(),
+        right: arguments.right.as_ref(),
+        rates: None,
+    };
+    let sources = Sources::open(&arguments.job, &spec, given, bar).await?;
+    let request = TrainRequest {
         spec,
-        left,
-        right,
-        rates,
-    })
+        left: sources.left.clone(),
+        right: sources.right.clone(),
+        rates: sources.rates.clone(),
+    };
+    let model = engine::train(request, bar.clone()).await?;
+    let text = model.text()?;
+    std::fs::write(&arguments.out, text).map_err(|source| Error::Io {
+        path: arguments.out.clone(),
+        source,
+    })?;
+    Ok(model)
 }
 
 /// m, u and the weight of each level, from the highest to the lowest.

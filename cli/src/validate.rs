@@ -5,11 +5,12 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Args;
-use engine::{Error, TrainRequest};
+use crds::matching::MatchingSpec;
+use engine::TrainRequest;
 
-use crate::FAILED;
 use crate::job::{self, JobError};
 use crate::progress::Bar;
+use crate::sources::{Given, Sources};
 
 /// Which job to check.
 #[derive(Args)]
@@ -43,35 +44,34 @@ pub fn run(arguments: &Arguments) -> ExitCode {
     if !arguments.plan {
         return ExitCode::SUCCESS;
     }
-    let side = |side, dataset, given: &Option<PathBuf>| {
-        job::input(&arguments.job, side, dataset, given.as_ref())
-    };
-    let sides = side("left", &spec.left, &arguments.left)
-        .and_then(|left| Ok((left, side("right", &spec.right, &arguments.right)?)))
-        .and_then(|sides| Ok((sides, job::rates(&arguments.job, &spec, None)?)));
-    let request = match sides {
-        Ok(((left, right), rates)) => TrainRequest {
-            spec,
-            left,
-            right,
-            rates,
-        },
-        Err(error) => return error.report(&arguments.job),
-    };
     let bar = Arc::new(Bar::new());
-    let planned = tokio::runtime::Runtime::new()
-        .map_err(|error| error.to_string())
-        .map(|runtime| runtime.block_on(engine::plan_text(request, bar.clone())));
+    let planned = job::block_on(plan(arguments, spec, &bar));
     bar.finish();
-    let message = match planned {
-        Ok(Ok(text)) => {
+    match planned {
+        Ok(text) => {
             print!("{text}");
-            return ExitCode::SUCCESS;
+            ExitCode::SUCCESS
         }
-        Ok(Err(Error::Spec(errors))) => return JobError::Spec(errors).report(&arguments.job),
-        Ok(Err(error)) => error.to_string(),
-        Err(error) => error,
+        Err(error) => error.report(&arguments.job),
+    }
+}
+
+async fn plan(
+    arguments: &Arguments,
+    spec: MatchingSpec,
+    bar: &Arc<Bar>,
+) -> Result<String, JobError> {
+    let given = Given {
+        left: arguments.left.as_ref(),
+        right: arguments.right.as_ref(),
+        rates: None,
     };
-    eprintln!("error: {message}");
-    ExitCode::from(FAILED)
+    let sources = Sources::open(&arguments.job, &spec, given, bar).await?;
+    let request = TrainRequest {
+        spec,
+        left: sources.left.clone(),
+        right: sources.right.clone(),
+        rates: sources.rates.clone(),
+    };
+    Ok(engine::plan_text(request, bar.clone()).await?)
 }

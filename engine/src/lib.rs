@@ -28,7 +28,6 @@ mod score;
 mod source;
 mod split;
 mod sum;
-mod unsupported;
 pub mod utils;
 
 pub use crds::decode::SpecError;

@@ -13,7 +13,6 @@ use crate::score::levels::Levels;
 use crate::source::value::DateFormat;
 use crate::source::{decimal_type, format_of, no_format, options, quoted};
 use crate::sum::{self, SumPlan};
-use crate::unsupported::unsupported;
 use crate::{filter, fx};
 use crds::decode::SpecError;
 use crds::matching::{
@@ -208,8 +207,7 @@ fn must_hold(pass: &Pass, comparison: &Comparison) -> bool {
 /// Every mistake, with its path.
 pub fn validate(spec: &MatchingSpec) -> Result<(), Vec<SpecError>> {
     let session = expression::session(1);
-    let mut errors = unsupported(spec);
-    errors.extend(score::mistakes(spec));
+    let mut errors = score::mistakes(spec);
     for (side, dataset) in [("left", &spec.left), ("right", &spec.right)] {
         check_dataset(side, dataset, &session, &mut errors);
     }
@@ -254,11 +252,17 @@ fn check_dataset(
             message: no_format(name),
         });
     }
-    if dataset.source.sql.is_some() && dataset.format.is_some() {
-        errors.push(SpecError {
-            path: format!("{side}.format"),
-            message: "is for files and this is a query; leave it out".into(),
-        });
+    if dataset.source.sql.is_some() {
+        let given = [
+            ("format", dataset.format.is_some()),
+            ("options", dataset.options.is_some()),
+        ];
+        for (field, _) in given.into_iter().filter(|(_, given)| *given) {
+            errors.push(SpecError {
+                path: format!("{side}.{field}"),
+                message: "is for files and this is a query; leave it out".into(),
+            });
+        }
     } else {
         errors.extend(options::check(dataset, format, side));
     }
