@@ -20,8 +20,6 @@ const PRUNING_SLACK: f64 = 1e-9;
 pub struct Features {
     all: Vec<Feature>,
     levels: Vec<Levels>,
-    /// The features by the order in which they run: those that drop pairs first, cheap ones first.
-    order: Vec<usize>,
 }
 
 impl Features {
@@ -35,8 +33,6 @@ impl Features {
             let path = format!("{}.compare[{index}]", pass.path);
             features.push(Feature::new(plan, &path, left, right)?);
         }
-        let mut order: Vec<usize> = (0..features.len()).collect();
-        order.sort_by_key(|&index| (!features[index].must_hold, features[index].cost, index));
         Ok(Self {
             all: features,
             levels: pass
@@ -44,7 +40,6 @@ impl Features {
                 .iter()
                 .map(|plan| plan.levels.clone())
                 .collect(),
-            order,
         })
     }
 
@@ -90,6 +85,8 @@ enum Method {
 pub struct Scorer {
     features: Arc<Features>,
     method: Method,
+    /// The features by the order in which they run.
+    order: Vec<usize>,
     keep: f64,
 }
 
@@ -118,6 +115,25 @@ impl Scratch {
     }
 }
 
+/// The order in which comparisons run: those that drop pairs by themselves first, cheap ones first,
+/// and among these the ones that say most. While a comparison that could add much is still open,
+/// no pair falls below the threshold.
+fn order(features: &[Feature], method: &Method) -> Vec<usize> {
+    let says = |index: usize| match method {
+        Method::All => 0.0,
+        Method::Weighted => features[index].weight,
+        Method::FellegiSunter(weights) => weights.most(index),
+    };
+    let mut order: Vec<usize> = (0..features.len()).collect();
+    order.sort_by(|&a, &b| {
+        let by_cost = |index: usize| (!features[index].must_hold, features[index].cost);
+        (by_cost(a).cmp(&by_cost(b)))
+            .then(says(b).total_cmp(&says(a)))
+            .then(a.cmp(&b))
+    });
+    order
+}
+
 impl Scorer {
     /// A scorer of a pass; with `learned` weights where its score is `fellegiSunter`.
     #[must_use]
@@ -128,6 +144,7 @@ impl Scorer {
             None => Method::All,
         };
         Self {
+            order: order(&features.all, &method),
             features,
             method,
             keep: pass.keep,
@@ -164,7 +181,7 @@ impl Scorer {
         (alive, found): (&mut Vec<u32>, &mut [Vec<f64>]),
         mut goes_on: impl FnMut(usize, usize, &mut f64) -> bool,
     ) {
-        for &index in &self.features.order {
+        for &index in &self.order {
             let feature = &self.features.all[index];
             let similarities = &mut found[index];
             feature.compare(left, right, alive, similarities);
@@ -227,7 +244,7 @@ impl Scorer {
     fn open(&self, most: impl Fn(usize) -> f64) -> Vec<f64> {
         let mut open = vec![0.0; self.features.all.len()];
         let mut sum = 0.0;
-        for &index in self.features.order.iter().rev() {
+        for &index in self.order.iter().rev() {
             open[index] = sum;
             sum += most(index);
         }

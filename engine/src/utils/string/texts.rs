@@ -1,7 +1,43 @@
 //! A column of texts, ready to be read many rows at a time.
 
-use arrow::array::{Array, StringArray};
+use arrow::array::{Array, ArrayBuilder, StringArray, StringBuilder};
 use arrow::buffer::BooleanBuffer;
+use foldhash::quality::RandomState;
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
+use std::hash::BuildHasher;
+
+/// The distinct texts of a column in the order of their first rows, and the place of each row's text
+/// among them; none where most texts occur once. A null counts as an empty text.
+pub(super) fn distinct(column: &StringArray) -> Option<(StringArray, Vec<u32>)> {
+    let most = column.len() / 2;
+    let hasher = RandomState::default();
+    let mut seen: HashTable<(u32, &str)> = HashTable::new();
+    let mut texts = StringBuilder::new();
+    let mut places = Vec::with_capacity(column.len());
+    for text in column {
+        let text = text.unwrap_or_default();
+        let entry = seen.entry(
+            hasher.hash_one(text),
+            |(_, other)| *other == text,
+            |(_, other)| hasher.hash_one(*other),
+        );
+        let place = match entry {
+            Entry::Occupied(entry) => entry.get().0,
+            Entry::Vacant(entry) => {
+                let place = u32::try_from(texts.len()).ok()?;
+                if texts.len() == most {
+                    return None;
+                }
+                texts.append_value(text);
+                entry.insert((place, text));
+                place
+            }
+        };
+        places.push(place);
+    }
+    Some((texts.finish(), places))
+}
 
 /// The texts of a column as one run of bytes, without nulls.
 pub(super) struct Texts {

@@ -120,7 +120,8 @@ async fn a_run_whose_api_pods_are_killed_completes_once_with_the_same_counts() -
     let killed = kill_api_pods(&cluster, &platform).await?;
     let after = fixture::complete(&cluster, &platform.jobs, "disturbed").await?;
 
-    let (undisturbed, before, after) = (last_run(&undisturbed), last_run(&before), last_run(&after));
+    let (undisturbed, before, after) =
+        (last_run(&undisturbed), last_run(&before), last_run(&after));
     assert_eq!(before.id, after.id, "the same run, not another");
     let taken_over = claimants(&cluster, &platform, &after.id).await?;
     assert!(
@@ -159,7 +160,11 @@ async fn a_run_whose_process_crashes_completes_once_with_the_same_counts() -> Re
     let crashed_pod = cluster
         .until(pods, crashed, "restarted", |pod| restarts(pod) > 0)
         .await?;
-    assert_eq!(last_exit_code(&crashed_pod), Some(137), "killed, not stopped");
+    assert_eq!(
+        last_exit_code(&crashed_pod),
+        Some(137),
+        "killed, not stopped"
+    );
     // The log of a restarted container begins anew: what it claimed before is no longer in it.
     let second = claimants(&cluster, &platform, &id).await?;
     assert!(!second.is_empty(), "nobody claimed the run a second time");
