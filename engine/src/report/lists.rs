@@ -48,6 +48,9 @@ pub struct Results<'a> {
     pub files: [&'a str; 2],
 }
 
+/// Takes rows of pairs and columns of their left records.
+pub type KeyedRows<'a> = dyn FnMut(&RecordBatch, &[ArrayRef]) -> Result<(), Error> + 'a;
+
 /// A list of the outputs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum List {
@@ -151,11 +154,7 @@ impl Results<'_> {
     ///
     /// # Errors
     /// When `write` fails, or values cannot be read back.
-    pub fn each_pair(
-        &self,
-        left: &[usize],
-        write: &mut dyn FnMut(&RecordBatch, Vec<ArrayRef>) -> Result<(), Error>,
-    ) -> Result<(), Error> {
+    pub fn each_pair(&self, left: &[usize], write: &mut KeyedRows<'_>) -> Result<(), Error> {
         let groups = self.groups();
         let most = Reasons::rows_at_a_time(self, left) / WINDOWS;
         for part in self.shown.chunks(most.max(1)) {
@@ -185,7 +184,7 @@ impl Results<'_> {
                 let columns = (left.iter())
                     .map(|&column| take(reasons.left_column(column), &places, None))
                     .collect::<Result<Vec<_>, _>>()?;
-                write(&rows, columns)?;
+                write(&rows, &columns)?;
             }
         }
         Ok(())

@@ -10,6 +10,7 @@ use crate::memory::Holding;
 use crate::progress::Progress;
 use crds::matching::Dataset;
 use datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use datafusion::parquet::file::metadata::RowGroupMetaData;
 use std::sync::Arc;
 
 /// Rows that a byte of a file may stand for at most: long runs of one value take up almost nothing.
@@ -46,7 +47,7 @@ pub(super) fn read(
     let names: Vec<String> = fields.iter().map(|field| field.name().clone()).collect();
     let mut table = Converter::new(file, slots(dataset, file, &names)?).within(holding);
     let groups = builder.metadata().row_groups().iter();
-    let bytes: i64 = groups.map(|group| group.total_byte_size()).sum();
+    let bytes: i64 = groups.map(RowGroupMetaData::total_byte_size).sum();
     let each = (u64::try_from(bytes).unwrap_or(0) / total.max(1)).max(1);
     let rows = usize::try_from(BATCH_BYTES / each).unwrap_or(BATCH_ROWS);
     let reader = builder

@@ -19,7 +19,7 @@ pub struct Pieces {
     columns: Vec<Column>,
     rows: usize,
     /// How many pieces there are in memory, and their bytes.
-    pieces: usize,
+    held: usize,
     bytes: u64,
     holding: Arc<Holding>,
     spill: Option<Spill>,
@@ -47,7 +47,7 @@ impl Pieces {
         Self {
             columns: columns.collect(),
             rows: 0,
-            pieces: 0,
+            held: 0,
             bytes: 0,
             holding: Arc::new(Holding::new(u64::MAX)),
             spill: None,
@@ -96,7 +96,7 @@ impl Pieces {
             }
             column.pieces.push(array);
         }
-        self.pieces += 1;
+        self.held += 1;
         self.bytes += bytes;
         if self.holding.take(bytes) && self.spill.is_none() {
             return Ok(());
@@ -110,7 +110,7 @@ impl Pieces {
             Some(spill) => spill,
             None => Spill::new()?,
         };
-        for piece in 0..self.pieces {
+        for piece in 0..self.held {
             let mut fields = Vec::new();
             let mut arrays = Vec::new();
             for column in &mut self.columns {
@@ -132,7 +132,7 @@ impl Pieces {
             column.late.0 = 0;
         }
         self.holding.give(self.bytes);
-        (self.pieces, self.bytes) = (0, 0);
+        (self.held, self.bytes) = (0, 0);
         self.spill = Some(spill);
         Ok(())
     }
@@ -143,7 +143,7 @@ impl Pieces {
             name,
             data_type: Some(data_type.clone()),
             pieces: Vec::new(),
-            late: (self.pieces, self.rows),
+            late: (self.held, self.rows),
             text: 0,
         });
     }

@@ -133,10 +133,10 @@ impl Merging<'_> {
     pub fn add(
         &mut self,
         others: &RecordBatch,
-        keys: Vec<ArrayRef>,
+        keys: &[ArrayRef],
         write: &mut dyn FnMut(&RecordBatch) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        let theirs = sortable(&keys)?;
+        let theirs = sortable(keys)?;
         let (order, sorted) = (&self.listing.order, &self.listing.sorted);
         let mut first = 0;
         while first < others.num_rows() {
