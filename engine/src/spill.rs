@@ -288,7 +288,7 @@ impl Spilled {
             let all =
                 count == block.end - block.first && own.windows(2).all(|two| two[0] != two[1]);
             parts.push(if all {
-                batch
+                on_its_own(batch, block)?
             } else {
                 let own = own.iter().map(|&row| row - place(block.first));
                 take_record_batch(&batch, &UInt32Array::from_iter_values(own))?
@@ -317,7 +317,7 @@ impl Spilled {
             .spill
             .blocks
             .iter()
-            .map(|&block| self.read(block, columns));
+            .map(|&block| on_its_own(self.read(block, columns)?, block));
         let parts = parts.collect::<Result<Vec<_>, _>>()?;
         Ok(concat_batches(&schema, &parts)?)
     }
@@ -338,6 +338,15 @@ impl Spilled {
         }
         Ok(Self::new(spill, self.schema))
     }
+}
+
+/// Some columns of a block without the others: as they were read, they hold the memory of all.
+fn on_its_own(batch: RecordBatch, block: Block) -> Result<RecordBatch, Error> {
+    if batch.num_columns() >= block.columns {
+        return Ok(batch);
+    }
+    let all = UInt32Array::from_iter_values(0..place(batch.num_rows()));
+    Ok(take_record_batch(&batch, &all)?)
 }
 
 /// Rows are numbered in 32 bits.
