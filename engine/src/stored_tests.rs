@@ -4,6 +4,7 @@ use super::*;
 use crate::progress::Silent;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
+use std::fmt::Write;
 use std::fs;
 
 /// The names and contents of all outputs, of the summary without its times.
@@ -195,7 +196,8 @@ fn passes() -> impl Strategy<Value = String> {
                 format!("accept: 0.{accept:02}, review: 0.{review:02}, ")
             };
             let block = if block.is_empty() { String::new() } else { format!("{block}, ") };
-            passes += &format!(
+            let _ = write!(
+                passes,
                 "  - {{name: fuzzy, {block}score: {score}, {how}, {thresholds}compare: [\
                  {{column: amount, number: {{abs: \"1\"}}, nulls: {nulls}}}, \
                  {{column: memo, text: {{method: {method}, atLeast: 0.5}}, nulls: {nulls}}}, \
@@ -271,8 +273,9 @@ fn many(rows: u32, seed: u32) -> String {
         let day = 1 + mixed % 28;
         // Keys are in no order.
         let id = u64::from(row) * 48_271 % 2_147_483_647;
-        text += &format!(
-            "{id},name {},town {},{}.{:02},2026-03-{day:02}\n",
+        let _ = writeln!(
+            text,
+            "{id},name {},town {},{}.{:02},2026-03-{day:02}",
             (mixed + row % 7) % 900,
             mixed % 50,
             mixed % 3000,

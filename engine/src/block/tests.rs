@@ -118,6 +118,14 @@ fn held(batch: &RecordBatch) -> Values {
     }
 }
 
+/// A single record.
+fn alone(values: &Values) -> Open<'_> {
+    Open {
+        values,
+        open: &[true],
+    }
+}
+
 /// The same in a file.
 fn stored(batch: &RecordBatch) -> Values {
     let room = Room {
@@ -408,12 +416,6 @@ fn a_verdict_names_the_entry_that_does_not_hold_with_both_values() {
                 [\"count\"]], compare: [{column: text, exact: {}}]}]";
     let pass = plan(yaml, &l, &r);
     let session = expression::session(1);
-    fn alone(values: &Values) -> Open<'_> {
-        Open {
-            values,
-            open: &[true],
-        }
-    }
     let verdicts = |l: &Values, r: &Values| {
         which_blocks(&session, &pass, (alone(l), 0), (alone(r), 0), u64::MAX).unwrap()
     };
