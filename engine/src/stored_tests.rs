@@ -196,13 +196,13 @@ fn passes() -> impl Strategy<Value = String> {
                 format!("accept: 0.{accept:02}, review: 0.{review:02}, ")
             };
             let block = if block.is_empty() { String::new() } else { format!("{block}, ") };
-            let _ = write!(
+            let _ = writeln!(
                 passes,
                 "  - {{name: fuzzy, {block}score: {score}, {how}, {thresholds}compare: [\
                  {{column: amount, number: {{abs: \"1\"}}, nulls: {nulls}}}, \
                  {{column: memo, text: {{method: {method}, atLeast: 0.5}}, nulls: {nulls}}}, \
                  {{column: day, date: {{minDays: -2, maxDays: 2}}, nulls: mismatch}}, \
-                 {{column: ref, exact: {{}}, nulls: {nulls}}}]}}\n"
+                 {{column: ref, exact: {{}}, nulls: {nulls}}}]}}"
             );
             if sum {
                 passes += "  - {name: split, cardinality: oneToMany, block: [[ccy]], \
