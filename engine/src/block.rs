@@ -18,6 +18,7 @@ mod evaluate;
 mod join;
 mod near;
 mod number;
+mod stored;
 #[cfg(test)]
 mod tests;
 mod text_keys;
@@ -30,7 +31,8 @@ pub use join::Part;
 
 use crate::error::Error;
 use crate::plan::PassPlan;
-use datafusion::arrow::array::{RecordBatch, UInt32Array};
+use crate::values::{Form, Values};
+use datafusion::arrow::array::{ArrayRef, RecordBatch, UInt32Array};
 use datafusion::prelude::SessionContext;
 use derive::{Derived, derived};
 use evaluate::given_blocks;
@@ -55,10 +57,26 @@ pub struct Candidates {
 /// One side as a pass sees it: all records, normalised, and which of them are still open.
 #[derive(Clone, Copy)]
 pub struct Open<'a> {
-    /// Normalised canonical columns.
-    pub batch: &'a RecordBatch,
+    /// The records' values.
+    pub values: &'a Values,
     /// Whether each record takes part.
     pub open: &'a [bool],
+}
+
+impl<'a> Open<'a> {
+    /// Normalised canonical columns, where they are in memory.
+    fn held(&self) -> Option<&'a RecordBatch> {
+        match self.values {
+            Values::Held { compared, .. } => Some(compared),
+            Values::Spilled(_) => None,
+        }
+    }
+
+    /// One of them, brought into memory.
+    fn column(&self, place: usize) -> Result<ArrayRef, Error> {
+        let batch = self.values.whole(Form::Compared, &[place])?;
+        Ok(batch.column(place).clone())
+    }
 }
 
 /// A block of a pass over the data, joined.
@@ -90,7 +108,7 @@ pub fn candidates(
         let found = found(pass, index, block, left, right)?;
         at_most = at_most.saturating_add(found.join.pairs);
         if at_most > budget {
-            return Err(over_budget(pass, &found, budget));
+            return Err(over_budget(pass, &found, left, budget)?);
         }
         joined.push((found.condition, found.join));
         kept.push(found.block);
@@ -173,7 +191,7 @@ fn blocks(
             blocks: given_blocks(session, pass, blocks, left, right)?,
             how: None,
         }),
-        None => derived(pass, left, right, budget),
+        None => derived(session, pass, left, right, budget),
     }
 }
 
@@ -194,8 +212,13 @@ fn found(
     })
 }
 
-fn over_budget(pass: &PassPlan, found: &Found, budget: u64) -> Error {
-    let worst = worst(found, WORST_KEYS);
+fn over_budget(
+    pass: &PassPlan,
+    found: &Found,
+    left: Open<'_>,
+    budget: u64,
+) -> Result<Error, Error> {
+    let worst = worst(found, left, WORST_KEYS)?;
     let worst: Vec<String> = worst.iter().map(ToString::to_string).collect();
     let (what, remedy) = if pass.blocks.is_some() {
         (
@@ -212,7 +235,7 @@ fn over_budget(pass: &PassPlan, found: &Found, budget: u64) -> Error {
             "Give the pass a block that tells these records apart",
         )
     };
-    Error::Budget {
+    Ok(Error::Budget {
         pass: pass.name.clone(),
         detail: format!(
             "{what} gives {} candidate pairs and limits.maxPairs leaves {budget} for this pass",
@@ -220,5 +243,5 @@ fn over_budget(pass: &PassPlan, found: &Found, budget: u64) -> Error {
         ),
         worst: format!("; most come from {}", worst.join(", ")),
         remedy: format!("{remedy}, or raise limits.maxPairs"),
-    }
+    })
 }

@@ -21,6 +21,7 @@ use crds::matching::{
 };
 use datafusion::arrow::datatypes::{DataType, Schema};
 use datafusion::prelude::SessionContext;
+use std::collections::BTreeSet;
 
 /// What to run, with columns as places in the batches of both sides.
 #[derive(Debug)]
@@ -97,6 +98,18 @@ impl OwnedMethod {
             Self::Date(window) => serde_json::json!({"date": window}),
             Self::Text(text) => serde_json::json!({"text": text}),
         }
+    }
+}
+
+impl PassPlan {
+    /// The places of the columns that the comparisons look at, on the left and on the right.
+    #[must_use]
+    pub fn columns(&self) -> [Vec<usize>; 2] {
+        let of = |place: fn(&ComparisonPlan) -> usize| -> Vec<usize> {
+            let places: BTreeSet<usize> = self.comparisons.iter().map(place).collect();
+            places.into_iter().collect()
+        };
+        [of(|plan| plan.left), of(|plan| plan.right)]
     }
 }
 

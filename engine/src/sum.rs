@@ -2,7 +2,7 @@
 
 use crds::decode::SpecError;
 use crds::matching::{Cardinality, MatchingSpec, Sum};
-use datafusion::arrow::array::{Array, AsArray, UInt32Array};
+use datafusion::arrow::array::{Array, AsArray, RecordBatch, UInt32Array};
 use datafusion::arrow::datatypes::{DataType, Date32Type, Schema};
 
 use crate::compare::common_scale;
@@ -10,7 +10,6 @@ use crate::error::Error;
 use crate::expression::Lookup;
 use crate::outcome::Side;
 use crate::plan::words;
-use crate::prepare::Prepared;
 use crate::split::{self, Item, Problem, Rules};
 
 /// What a pass with `sum` adds up, with columns as places in the batches of both sides.
@@ -73,6 +72,18 @@ impl SumPlan {
         &self.sum.column
     }
 
+    /// The places of the columns that it looks at, on the left and on the right.
+    #[must_use]
+    pub fn columns(&self) -> [Vec<usize>; 2] {
+        let of = |side: usize| {
+            let dates = self.dates.map(|dates| dates[side]);
+            let mut places = vec![self.amounts[side]];
+            places.extend(dates.filter(|&date| date != self.amounts[side]));
+            places
+        };
+        [of(0), of(1)]
+    }
+
     /// Looks for splits among the open records. `blocks` numbers the records of both sides for each
     /// block of the pass: the same number where they lie in one block.
     ///
@@ -81,17 +92,12 @@ impl SumPlan {
     pub fn run(
         &self,
         path: &str,
-        [left, right]: [&Prepared; 2],
+        [left, right]: [&RecordBatch; 2],
         [left_open, right_open]: [&[bool]; 2],
         blocks: &[(UInt32Array, UInt32Array)],
         progress: &(dyn Fn(u64, u64) -> bool + Sync),
     ) -> Result<Found, Error> {
-        let columns = |place: [usize; 2]| {
-            (
-                left.normalized.column(place[0]),
-                right.normalized.column(place[1]),
-            )
-        };
+        let columns = |place: [usize; 2]| (left.column(place[0]), right.column(place[1]));
         let (l, r) = columns(self.amounts);
         let (lefts, rights, scale) = common_scale(l, r, &format!("{path}.sum.column"))?;
         let dates = self.dates.map(columns);

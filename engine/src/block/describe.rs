@@ -6,6 +6,7 @@ use super::worst::worst;
 use super::{Open, WORST_KEYS, blocks, found};
 use crate::error::Error;
 use crate::plan::PassPlan;
+use crate::values::{Form, Values};
 use datafusion::arrow::array::{Array, ArrayRef};
 use datafusion::arrow::compute::concat;
 use datafusion::arrow::util::display::array_value_to_string;
@@ -45,25 +46,34 @@ pub fn which_blocks(
     budget: u64,
 ) -> Result<Vec<Verdict>, Error> {
     let (l, r) = (l as usize, r as usize);
-    let (lefts, rights) = (left.batch.slice(l, 1), right.batch.slice(r, 1));
     // Given blocks look at the pair alone; derived ones are chosen by all records.
-    let (blocks, l, r) = if pass.blocks.is_some() {
-        let (left, right) = (
-            Open {
-                batch: &lefts,
-                open: &[true],
-            },
-            Open {
-                batch: &rights,
-                open: &[true],
-            },
-        );
-        (blocks(session, pass, left, right, budget)?, 0, 0)
+    let mut found = if pass.blocks.is_some() {
+        Vec::new()
     } else {
-        (blocks(session, pass, left, right, budget)?, l, r)
+        blocks(session, pass, left, right, budget)?.blocks
     };
-    blocks
-        .blocks
+    let looks_at_files = found.iter().any(|block| block.numbered.is_some());
+    let (l, r) = if pass.blocks.is_some() || looks_at_files {
+        let one = |side: Open<'_>, row: usize| {
+            let row = u32::try_from(row).unwrap_or(u32::MAX);
+            let all = side.values.all_columns();
+            let one = side.values.picked(Form::Compared, &all, &[row])?;
+            Ok::<_, Error>(Values::Held {
+                original: one.clone(),
+                compared: one,
+            })
+        };
+        let (lefts, rights) = (one(left, l)?, one(right, r)?);
+        let open = |values| Open {
+            values,
+            open: &[true],
+        };
+        found = blocks(session, pass, open(&lefts), open(&rights), budget)?.blocks;
+        (0, 0)
+    } else {
+        (l, r)
+    };
+    found
         .iter()
         .map(|block| {
             Ok(Verdict {
@@ -148,7 +158,7 @@ pub fn describe(
             found.block.text(),
             grouped(pairs)
         );
-        for worst in worst(&found, WORST_KEYS) {
+        for worst in worst(&found, left, WORST_KEYS)? {
             let _ = writeln!(text, "       {} pairs from {worst}", grouped(worst.pairs));
         }
     }

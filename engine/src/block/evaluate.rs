@@ -5,10 +5,12 @@ use super::columns::number_rows;
 use super::join::Condition;
 use super::near::{Range, Window};
 use super::number::NONE;
+use super::stored::{self, Made, Numbered, Source};
 use crate::compare::common_scale;
 use crate::error::Error;
 use crate::expression::{self, Entry, Lookup, Near};
 use crate::plan::PassPlan;
+use crate::values::Form;
 use crds::matching::{Bound, DateWindow, NumberBound, PercentBase};
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use datafusion::arrow::compute::{CastOptions, cast_with_options};
@@ -26,6 +28,8 @@ pub struct Block {
     pub nears: Vec<Within>,
     /// The places of the columns that it looks at, on the left and on the right.
     pub columns: (BTreeSet<usize>, BTreeSet<usize>),
+    /// Where values are in files: what `equals` says, numbered; its arrays are empty then.
+    pub numbered: Option<Numbered>,
 }
 
 /// Values of both sides, in one type, that must be equal and not null.
@@ -121,6 +125,19 @@ impl Block {
                 ranges,
             });
         }
+        if let Some(Numbered { numbers, .. }) = &self.numbered {
+            let among = |numbers: &[u32], takes_part: &dyn Fn(usize) -> bool| {
+                let numbers = numbers.iter().enumerate();
+                let own = |(row, &number)| if takes_part(row) { number } else { NONE };
+                numbers.map(own).collect()
+            };
+            return Ok(Condition {
+                left: among(&numbers.left, &takes_part.0),
+                right: among(&numbers.right, &takes_part.1),
+                count: numbers.count,
+                ranges,
+            });
+        }
         let side = |of: fn(&Equal) -> &ArrayRef| -> Vec<ArrayRef> {
             self.equals.iter().map(|equal| of(equal).clone()).collect()
         };
@@ -159,26 +176,35 @@ impl Equal {
                 ),
             )
         })?;
-        let exact = CastOptions {
-            safe: false,
-            ..CastOptions::default()
-        };
-        let convert = |array| {
-            cast_with_options(array, &to, &exact).map_err(|error| Error::Expression {
-                path: path.to_owned(),
-                cause: format!("a value does not fit {to}, which both sides share: {error}"),
-            })
-        };
         Ok(Self {
             label,
-            left: convert(left)?,
-            right: convert(right)?,
+            left: converted(left, &to, path)?,
+            right: converted(right, &to, path)?,
         })
     }
 }
 
+/// Values in the type that both sides share.
+///
+/// # Errors
+/// When a value does not fit it.
+pub fn converted(array: &ArrayRef, to: &DataType, path: &str) -> Result<ArrayRef, Error> {
+    let exact = CastOptions {
+        safe: false,
+        ..CastOptions::default()
+    };
+    cast_with_options(array, to, &exact).map_err(|error| Error::Expression {
+        path: path.to_owned(),
+        cause: format!("a value does not fit {to}, which both sides share: {error}"),
+    })
+}
+
 impl Within {
-    fn given(
+    /// A window that the specification gives, over the column of its name.
+    ///
+    /// # Errors
+    /// When there is no such column, or it holds neither numbers nor dates.
+    pub fn given(
         near: &Near,
         left: &RecordBatch,
         right: &RecordBatch,
@@ -353,7 +379,10 @@ pub fn is_bounded(bound: &NumberBound) -> bool {
 }
 
 /// An expression's value for each row of one side; adds the columns that it looks at to `used`.
-fn value(
+///
+/// # Errors
+/// When the expression does not fit the columns, or fails on a value.
+pub fn value(
     session: &SessionContext,
     sql: &str,
     batch: &RecordBatch,
@@ -393,7 +422,7 @@ fn common_type(left: &DataType, right: &DataType) -> Option<DataType> {
 /// The blocks of a pass that the specification gives, over both sides' columns.
 ///
 /// # Errors
-/// As [`Block::given`].
+/// As [`Block::given`]; values that are in files may fail to be read back.
 pub fn given_blocks(
     session: &SessionContext,
     pass: &PassPlan,
@@ -406,7 +435,45 @@ pub fn given_blocks(
         .enumerate()
         .map(|(index, entries)| {
             let path = format!("{}.block[{index}]", pass.path);
-            Block::given(session, entries, &path, (left.batch, right.batch))
+            match (left.held(), right.held()) {
+                (Some(left), Some(right)) => Block::given(session, entries, &path, (left, right)),
+                _ => of_files(session, entries, &path, left, right),
+            }
         })
         .collect()
+}
+
+/// As [`Block::given`], where values are in files.
+fn of_files(
+    session: &SessionContext,
+    entries: &[Entry],
+    path: &str,
+    left: Open<'_>,
+    right: Open<'_>,
+) -> Result<Block, Error> {
+    let mut block = Block::default();
+    let mut sources = Vec::new();
+    for (at, entry) in entries.iter().enumerate() {
+        let path = format!("{path}[{at}]");
+        match entry {
+            Entry::Equal(sql) => sources.push(Source {
+                label: sql.clone(),
+                path,
+                from: Made::Expression(sql.clone()),
+            }),
+            Entry::Near(near) => {
+                let column = |side: Open<'_>, used: &mut BTreeSet<usize>| {
+                    let place = side.values.schema().index_of(&near.column).ok();
+                    used.extend(place);
+                    let places: Vec<usize> = place.into_iter().collect();
+                    side.values.whole(Form::Compared, &places)
+                };
+                let l = column(left, &mut block.columns.0)?;
+                let r = column(right, &mut block.columns.1)?;
+                block.nears.push(Within::given(near, &l, &r, &path)?);
+            }
+        }
+    }
+    stored::number(session, &mut block, sources, left, right)?;
+    Ok(block)
 }

@@ -1,7 +1,8 @@
 //! The keys from which most pairs of a block come.
 
-use super::Found;
 use super::join::Run;
+use super::{Found, Open};
+use crate::error::Error;
 use datafusion::arrow::array::ArrayRef;
 use datafusion::arrow::util::display::array_value_to_string;
 use std::cmp::Reverse;
@@ -34,7 +35,10 @@ impl fmt::Display for Worst {
 
 /// The `most` keys with most pairs. A key is the values that are equal and, where a block has a
 /// window, one window's width of its values.
-pub fn worst(found: &Found, most: usize) -> Vec<Worst> {
+///
+/// # Errors
+/// When values cannot be read back.
+pub fn worst(found: &Found, left: Open<'_>, most: usize) -> Result<Vec<Worst>, Error> {
     let runs = &found.join.runs;
     let bucket = |run: &Run| {
         let range = &found.condition.ranges[found.join.sorted_by?];
@@ -54,29 +58,33 @@ pub fn worst(found: &Found, most: usize) -> Vec<Worst> {
     }
     worst
         .into_iter()
-        .map(|(pairs, same)| Worst {
-            values: values(found, same),
-            left: same.len() as u64,
-            right: same.iter().map(|run| run.to).max().map_or(0, |to| {
-                u64::from(to - same.iter().map(|run| run.from).min().unwrap_or(to))
-            }),
-            pairs,
+        .map(|(pairs, same)| {
+            Ok(Worst {
+                values: values(found, left, same)?,
+                left: same.len() as u64,
+                right: same.iter().map(|run| run.to).max().map_or(0, |to| {
+                    u64::from(to - same.iter().map(|run| run.from).min().unwrap_or(to))
+                }),
+                pairs,
+            })
         })
         .collect()
 }
 
-fn values(found: &Found, runs: &[Run]) -> String {
+fn values(found: &Found, left: Open<'_>, runs: &[Run]) -> Result<String, Error> {
     let Some(first) = runs.first() else {
-        return String::new();
+        return Ok(String::new());
     };
     let text = |values: &ArrayRef, row: u32| {
         array_value_to_string(values, row as usize).unwrap_or_default()
     };
     let block = &found.block;
-    let equals = block
-        .equals
-        .iter()
-        .map(|equal| text(&equal.left, first.left));
+    let equals: Vec<String> = match &block.numbered {
+        Some(numbered) => numbered.texts(block, left, first.left)?,
+        None => (block.equals.iter())
+            .map(|equal| text(&equal.left, first.left))
+            .collect(),
+    };
     let nears = block.nears.iter().map(|near| {
         let ends = (
             runs.iter().min_by_key(|run| near.range.left(run.left)),
@@ -90,10 +98,10 @@ fn values(found: &Found, runs: &[Run]) -> String {
             format!("{} {low} to {high}", near.column)
         }
     });
-    let all: Vec<String> = equals.chain(nears).collect();
-    if all.is_empty() {
+    let all: Vec<String> = equals.into_iter().chain(nears).collect();
+    Ok(if all.is_empty() {
         "every record".into()
     } else {
         all.join(", ")
-    }
+    })
 }

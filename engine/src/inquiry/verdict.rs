@@ -185,7 +185,7 @@ fn not_blocked(answer: &PassAnswer) -> String {
     told.join("; ")
 }
 
-fn elsewhere(pass: &PassPlan, keys: [&String; 2], answer: &PassAnswer) -> String {
+fn elsewhere(pass: &PassPlan, keys: [&str; 2], answer: &PassAnswer) -> String {
     let score = answer.score.unwrap_or_default();
     let sides = [
         ("left", keys[0], &answer.left_rivals),

@@ -15,7 +15,7 @@ use super::rounded;
 use crate::compare::in_one_type;
 use crate::error::Error;
 use crate::plan::PassPlan;
-use datafusion::arrow::array::RecordBatch;
+use crate::values::{Form, Values};
 
 /// Beyond this many bits for or against, the probability is as good as 1 or 0.
 const CERTAIN: f64 = 50.0;
@@ -67,15 +67,19 @@ impl FellegiSunter {
     pub fn new(
         pass: &PassPlan,
         model: &PassModel,
-        (left, right): (&RecordBatch, &RecordBatch),
+        (left, right): (&Values, &Values),
         open: (usize, usize),
     ) -> Result<Self, Error> {
         let mut comparisons = Vec::new();
         for (index, (plan, learned)) in pass.comparisons.iter().zip(&model.comparisons).enumerate()
         {
             let path = format!("{}.compare[{index}]", pass.path);
-            let (l, r) = (left.column(plan.left), right.column(plan.right));
-            let (l, r) = in_one_type(l, r, &path)?;
+            let column = |values: &Values, place: usize| {
+                let batch = values.whole(Form::Compared, &[place])?;
+                Ok::<_, Error>(batch.column(place).clone())
+            };
+            let (l, r) = (column(left, plan.left)?, column(right, plan.right)?);
+            let (l, r) = in_one_type(&l, &r, &path)?;
             let (m, u) = (learned.m(), learned.u());
             comparisons.push(Weights {
                 levels: plan.levels.clone(),
@@ -89,6 +93,22 @@ impl FellegiSunter {
             prior: (prior / (1.0 - prior)).log2(),
             comparisons,
         })
+    }
+
+    /// The same weights for some records of either side, by their places among these; all of a side
+    /// where none are named.
+    #[must_use]
+    pub fn among(&self, left: Option<&[u32]>, right: Option<&[u32]>) -> Self {
+        let comparisons = self.comparisons.iter().map(|weights| Weights {
+            levels: weights.levels.clone(),
+            bits: weights.bits.clone(),
+            top: weights.top,
+            frequencies: weights.frequencies.among(left, right),
+        });
+        Self {
+            prior: self.prior,
+            comparisons: comparisons.collect(),
+        }
     }
 
     /// The prior match weight, in bits.

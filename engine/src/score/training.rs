@@ -1,14 +1,17 @@
 //! Training of one pass: picks the pairs, counts their patterns and learns from the counts.
 
 use super::Features;
+use super::chunks::{each_chunk, in_batches};
 use super::model::{PassModel, Training};
 use super::pattern::{Counter, Pattern};
 use super::sample::{MOST_CANDIDATES, random, random_pairs, shuffled};
 use super::train::{Evidence, train};
 use crate::block::{Block, Candidates, pairs_of};
 use crate::error::Error;
+use crate::keys::Keys;
 use crate::plan::PassPlan;
 use crate::progress::Progress;
+use crate::values::Values;
 use crds::matching::Cardinality;
 use std::sync::Arc;
 use std::thread::available_parallelism;
@@ -17,13 +20,21 @@ use tokio::task::JoinSet;
 /// Pairs that are compared in one go.
 const BATCH: usize = 8192;
 
+/// The comparisons of a pass: over all records, or over the records of some pairs at a time.
+pub enum Comparisons<'a> {
+    /// Prepared for all records.
+    Held(Arc<Features>),
+    /// The values of both sides are in files.
+    Stored([&'a Values; 2]),
+}
+
 /// One side of a pass.
 #[derive(Clone, Copy)]
 pub struct Side<'a> {
     /// Whether each record takes part.
     pub open: &'a [bool],
     /// The records' keys.
-    pub keys: &'a [String],
+    pub keys: &'a Keys,
 }
 
 /// Pairs of records, and for each the blocks that gave it.
@@ -41,7 +52,7 @@ struct Pairs {
 /// When Arrow cannot order a block's values; [`Error::Cancelled`].
 pub async fn learn(
     pass: &PassPlan,
-    features: &Arc<Features>,
+    comparisons: &Comparisons<'_>,
     (left, right): (Side<'_>, Side<'_>),
     candidates: &Candidates,
     progress: &Arc<dyn Progress>,
@@ -70,8 +81,8 @@ pub async fn learn(
         converged,
     };
     let training_counts = training(0, false);
-    let found = count(features, found, progress).await?;
-    let random = count(features, random, progress).await?;
+    let found = count(pass, comparisons, found, progress).await?;
+    let random = count(pass, comparisons, random, progress).await?;
     let levels: Vec<usize> = pass
         .comparisons
         .iter()
@@ -157,10 +168,15 @@ async fn blocked(blocks: &[Block], left: &[bool], right: &[bool]) -> Result<Pair
 
 /// The patterns of pairs, counted on all threads.
 async fn count(
-    features: &Arc<Features>,
+    pass: &PassPlan,
+    comparisons: &Comparisons<'_>,
     pairs: Pairs,
     progress: &Arc<dyn Progress>,
 ) -> Result<Vec<(Pattern, u64)>, Error> {
+    let features = match comparisons {
+        Comparisons::Held(features) => features,
+        Comparisons::Stored(sides) => return count_chunks(pass, *sides, &pairs, progress.as_ref()),
+    };
     let threads = available_parallelism().map_or(1, usize::from);
     let pairs = Arc::new(pairs);
     let part = pairs.left.len().div_ceil(threads).max(1);
@@ -190,6 +206,34 @@ async fn count(
     while let Some(part) = parts.join_next().await {
         counter.merge(part??);
     }
+    Ok(counter.sorted())
+}
+
+/// As [`count`], where values are in files.
+fn count_chunks(
+    pass: &PassPlan,
+    sides: [&Values; 2],
+    pairs: &Pairs,
+    progress: &dyn Progress,
+) -> Result<Vec<(Pattern, u64)>, Error> {
+    let mut counter = Counter::default();
+    let all = pairs.left.iter().copied().zip(pairs.right.iter().copied());
+    each_chunk(pass, sides, all, |chunk| {
+        let parts = in_batches(chunk.left.len(), |own: &mut Counter, range| {
+            if progress.is_cancelled() {
+                return Err(Error::Cancelled);
+            }
+            let (from, to) = (chunk.first + range.start, chunk.first + range.end);
+            let blocks = pairs.blocks.get(from..to).unwrap_or_default();
+            let (left, right) = (&chunk.left[range.clone()], &chunk.right[range]);
+            chunk.features.count(left, right, blocks, own);
+            Ok(())
+        })?;
+        for part in parts {
+            counter.merge(part);
+        }
+        Ok(())
+    })?;
     Ok(counter.sorted())
 }
 
