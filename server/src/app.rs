@@ -14,9 +14,10 @@ use crate::auth::password::Verifier;
 use crate::auth::token::PersonTokens;
 use crate::config::Config;
 use crate::router;
-use crate::runs;
+use crate::runs::{self, watch::Watchers};
 use crate::storage::Storage;
 use crate::telemetry::Metrics;
+use crate::uploads::resumable;
 
 /// How long open requests may take to end once the process was told to stop.
 const DRAIN: Duration = Duration::from_secs(20);
@@ -43,6 +44,8 @@ pub struct Parts {
     pub operator: Option<OperatorIdentity>,
     /// Verifies passwords.
     pub passwords: Verifier,
+    /// Who watches runs.
+    pub watchers: Watchers,
     /// Metrics.
     pub metrics: Metrics,
 }
@@ -73,6 +76,7 @@ impl App {
                 .clone()
                 .map(OperatorIdentity::new),
             passwords: Verifier::default(),
+            watchers: Watchers::new(db.clone(), config.max_event_streams),
             metrics: Metrics::default(),
             db,
             config,
@@ -98,15 +102,20 @@ pub(crate) async fn serve(config: Config) -> Result<(), String> {
     let stop = CancellationToken::new();
     let signals = tokio::spawn(stop_on_signal(stop.clone()));
     let workers = tokio::spawn(runs::work(app.clone(), stop.clone()));
-    let sweeper = tokio::spawn(app.storage.clone().sweep());
     let forgetter = tokio::spawn(forget(app.db.clone()));
     let exporter = tokio::spawn(audit::export_heads(app.clone(), stop.clone()));
+    let sweepers = [
+        tokio::spawn(app.storage.clone().sweep()),
+        tokio::spawn(resumable::sweep(app.clone())),
+    ];
     let metrics = tokio::spawn(axum::serve(metrics, router::metrics(app.clone())).into_future());
     let server = axum::serve(api, router::api(app.clone()))
         .with_graceful_shutdown(stop.clone().cancelled_owned())
         .into_future();
     let drained = async {
         stop.cancelled().await;
+        // Streams of events would go on until their runs end.
+        app.watchers.close();
         tokio::time::sleep(DRAIN).await;
     };
     let result = tokio::select! {
@@ -131,7 +140,9 @@ pub(crate) async fn serve(config: Config) -> Result<(), String> {
     }
     metrics.abort();
     forgetter.abort();
-    sweeper.abort();
+    for sweeper in sweepers {
+        sweeper.abort();
+    }
     signals.abort();
     result
 }

@@ -96,6 +96,12 @@ pub struct Config {
     pub workers: WorkerConfig,
     /// Queued runs that one project may have.
     pub max_queued_per_project: i64,
+    /// Requests that may watch runs at once.
+    pub max_event_streams: usize,
+    /// The pause between comments that keep a stream of events open.
+    pub event_heartbeat: Duration,
+    /// Exceptions of each outcome that a run keeps in the database.
+    pub exceptions_per_outcome: usize,
     /// The largest upload.
     pub max_upload_bytes: u64,
     /// The file that says who the operator is.
@@ -152,6 +158,14 @@ impl Config {
                     .into(),
             },
             max_queued_per_project: reader.number("MAX_QUEUED_PER_PROJECT", 1, 1_000_000, 1000),
+            max_event_streams: reader.number("MAX_EVENT_STREAMS", 0, 100_000, 500),
+            event_heartbeat: Duration::from_secs(reader.number(
+                "EVENT_HEARTBEAT_SECONDS",
+                1,
+                300,
+                15,
+            )),
+            exceptions_per_outcome: reader.number("EXCEPTIONS_PER_OUTCOME", 1, 100_000, 5000),
             max_upload_bytes: reader.number("MAX_UPLOAD_BYTES", 1, 1 << 50, 5 << 30),
             operator_identity_file: reader.text("OPERATOR_IDENTITY_FILE").map(PathBuf::from),
             log_filter: reader.log_filter(),

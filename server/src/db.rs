@@ -7,13 +7,18 @@ use std::time::Duration;
 use crate::config::DatabaseConfig;
 
 pub mod audit;
+pub mod exceptions;
 pub mod idempotency;
+pub mod jobs;
 pub mod members;
+pub mod migration;
 pub mod projects;
 pub mod queue;
+pub mod reviews;
 pub mod runs;
 pub mod sessions;
 pub mod tokens;
+pub mod upload_sessions;
 pub mod uploads;
 pub mod users;
 pub mod version;

@@ -28,12 +28,18 @@ pub enum ApiError {
     /// The request itself is malformed.
     #[error("{0}")]
     BadRequest(Cow<'static, str>),
-    /// The body is no JSON by its content type.
-    #[error("the body must be application/json")]
-    UnsupportedMediaType,
+    /// The body is of another type than the route takes, or than it says it is.
+    #[error("{0}")]
+    UnsupportedMediaType(Cow<'static, str>),
     /// The body is larger than the route takes.
     #[error("the body is larger than {0} bytes")]
     TooLarge(u64),
+    /// A compressed file holds too much for its size.
+    #[error(
+        "the file unpacks to more than {0} bytes, which is over 250 times what was sent; send it \
+         uncompressed if it is meant to"
+    )]
+    Unpacked(u64),
     /// It contradicts what exists.
     #[error("{0}")]
     Conflict(Cow<'static, str>),
@@ -49,6 +55,9 @@ pub enum ApiError {
     /// Another request with the same `Idempotency-Key` is under way.
     #[error("a request with this Idempotency-Key is being worked on; repeat it later")]
     IdempotencyKeyInUse,
+    /// A resumable upload in another version of the protocol.
+    #[error("Tus-Resumable: 1.0.0 is required")]
+    TusVersion,
     /// A specification is wrong, in every place listed.
     #[error("the specification is wrong in {} place(s)", .0.len())]
     InvalidSpecification(Vec<SpecError>),
@@ -95,6 +104,12 @@ impl ApiError {
         Self::Conflict(detail.into())
     }
 
+    /// Whether the request itself is wrong, so that the same again can do no better.
+    #[must_use]
+    pub fn is_of_the_request(&self) -> bool {
+        self.problem().0.is_client_error()
+    }
+
     /// Status, the last part of the problem's type, and its title.
     fn problem(&self) -> (StatusCode, &'static str, &'static str) {
         match self {
@@ -116,12 +131,14 @@ impl ApiError {
                 "Method not allowed",
             ),
             Self::BadRequest(_) => (StatusCode::BAD_REQUEST, "bad-request", "Bad request"),
-            Self::UnsupportedMediaType => (
+            Self::UnsupportedMediaType(_) => (
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 "unsupported-media-type",
                 "Unsupported media type",
             ),
-            Self::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "too-large", "Too large"),
+            Self::TooLarge(_) | Self::Unpacked(_) => {
+                (StatusCode::PAYLOAD_TOO_LARGE, "too-large", "Too large")
+            }
             Self::Conflict(_) => (StatusCode::CONFLICT, "conflict", "Conflict"),
             Self::PreconditionRequired => (
                 StatusCode::PRECONDITION_REQUIRED,
@@ -142,6 +159,11 @@ impl ApiError {
                 StatusCode::CONFLICT,
                 "idempotency-key-in-use",
                 "The Idempotency-Key is in use",
+            ),
+            Self::TusVersion => (
+                StatusCode::PRECONDITION_FAILED,
+                "tus-version",
+                "Unknown version of tus",
             ),
             Self::InvalidSpecification(_) => (
                 StatusCode::UNPROCESSABLE_ENTITY,

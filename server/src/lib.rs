@@ -15,3 +15,4 @@ pub mod routes;
 pub mod runs;
 pub mod storage;
 pub mod telemetry;
+pub mod uploads;

@@ -11,15 +11,20 @@ use tower_http::catch_panic::CatchPanicLayer;
 use crate::app::App;
 use crate::error::ApiError;
 use crate::routes::{
-    audit, auth, health, members, outputs, pairs, platform, projects, runs, tokens, uploads, users,
+    audit, auth, events, exceptions, health, jobs, members, outputs, pairs, platform, projects,
+    resumable, reviews, runs, tokens, uploads, uploads_v1, users,
 };
 use crate::telemetry;
-use route::{Route, delete, get, patch, post, put};
+use route::{Route, delete, get, options, patch, post, put};
 
 pub mod route;
 
 /// How long a request may take. Streamed routes have limits of their own.
 const DEADLINE: Duration = Duration::from_secs(30);
+
+/// Uploads by the protocol tus.
+const RESUMABLE: &str = "/api/v2/projects/{project}/uploads/resumable";
+const RESUMABLE_ONE: &str = "/api/v2/projects/{project}/uploads/resumable/{id}";
 
 /// Every route, once. The router is built from this list and the tests walk it.
 #[must_use]
@@ -57,12 +62,52 @@ pub fn routes() -> Vec<Route> {
         get("/api/v2/projects/{project}/uploads", uploads::list),
         post("/api/v2/projects/{project}/uploads", uploads::create).streamed(),
         get("/api/v2/projects/{project}/uploads/{id}", uploads::show),
+        post("/api/v1/files/upload", uploads_v1::create)
+            .streamed()
+            .wrapped(from_fn(uploads_v1::deprecated)),
+        options(RESUMABLE, resumable::options).wrapped(from_fn(resumable::protocol)),
+        post(RESUMABLE, resumable::create).wrapped(from_fn(resumable::protocol)),
+        get(RESUMABLE_ONE, resumable::show).wrapped(from_fn(resumable::protocol)),
+        patch(RESUMABLE_ONE, resumable::append)
+            .streamed()
+            .wrapped(from_fn(resumable::protocol)),
+        delete(RESUMABLE_ONE, resumable::remove).wrapped(from_fn(resumable::protocol)),
+        get("/api/v2/projects/{project}/jobs", jobs::list),
+        post("/api/v2/projects/{project}/jobs", jobs::create),
+        get("/api/v2/projects/{project}/jobs/{job}", jobs::show),
+        put("/api/v2/projects/{project}/jobs/{job}", jobs::replace),
+        delete("/api/v2/projects/{project}/jobs/{job}", jobs::remove),
+        get(
+            "/api/v2/projects/{project}/jobs/{job}/runs",
+            jobs::list_runs,
+        ),
+        post("/api/v2/projects/{project}/jobs/{job}/runs", jobs::run),
+        get(
+            "/api/v2/projects/{project}/reviews",
+            reviews::list_of_project,
+        ),
         get("/api/v2/projects/{project}/runs", runs::list),
         get("/api/v2/projects/{project}/audit", audit::list_of_project),
         post("/api/v2/runs", runs::create),
         get("/api/v2/runs/{id}", runs::show),
         post("/api/v2/runs/{id}/cancel", runs::cancel),
+        get("/api/v2/runs/{id}/events", events::stream).streamed(),
         get("/api/v2/runs/{id}/pairs", pairs::list),
+        get("/api/v2/runs/{id}/differences", pairs::differences),
+        get("/api/v2/runs/{id}/exceptions", exceptions::list),
+        get("/api/v2/runs/{id}/reviews", reviews::list_of_run),
+        get("/api/v2/runs/{id}/reviews/{group}", reviews::show),
+        get(
+            "/api/v2/runs/{id}/reviews/{group}/history",
+            reviews::history,
+        ),
+        post("/api/v2/runs/{id}/reviews/{group}/accept", reviews::accept),
+        post("/api/v2/runs/{id}/reviews/{group}/reject", reviews::reject),
+        post("/api/v2/runs/{id}/reviews/{group}/reopen", reviews::reopen),
+        post(
+            "/api/v2/runs/{id}/reviews/{group}/comments",
+            reviews::comment,
+        ),
         get("/api/v2/runs/{id}/outputs", outputs::list),
         get("/api/v2/runs/{id}/outputs/{name}", outputs::download),
         get("/api/v2/audit", audit::list),

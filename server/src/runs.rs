@@ -12,10 +12,14 @@ use crate::app::App;
 use crate::db::queue;
 
 mod attempt;
+pub mod differences;
+mod exceptions;
 mod execute;
 mod lease;
 pub mod pairs;
+mod rows;
 pub mod spec;
+pub mod watch;
 
 /// How long a worker rests when there is nothing to do and nobody wakes it.
 const MAX_REST: Duration = Duration::from_secs(5);

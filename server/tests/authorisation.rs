@@ -61,7 +61,7 @@ fn every_route_has_its_row_and_every_change_its_entry() {
     assert_eq!(in_router.len(), routes.len(), "a route is there twice");
     assert_eq!(in_table, in_router);
     for row in &rows {
-        let reads = row.route.starts_with("GET ");
+        let reads = row.route.starts_with("GET ") || row.route.starts_with("OPTIONS ");
         assert_eq!(row.action.is_none(), reads, "{}", row.route);
     }
 }
@@ -93,6 +93,8 @@ struct Stage {
     upload: Uuid,
     spec: Value,
     succeeded: Uuid,
+    /// A group of pairs of that run that a person decides.
+    group: String,
     someone: Uuid,
     callers: Vec<Caller>,
     // The files are in its directory.
@@ -104,8 +106,10 @@ impl Stage {
         let worker = Server::with_worker(db.clone()).await;
         let (owner, project) = worker.owner_of("treasury").await;
         let spec = worker.small_spec(&owner, project).await;
-        let succeeded = worker.queue(&owner, project, &spec).await;
-        worker.wait_for(&owner, succeeded, "succeeded").await;
+        let succeeded = worker.exceptional_run(&owner, project).await;
+        let reviews = format!("/api/v2/runs/{succeeded}/reviews?limit=1");
+        let reviews = worker.read(&owner, &reviews).await;
+        let group = reviews["items"][0]["groupId"].as_str().unwrap().to_owned();
         let store = worker.directory.path().join("store");
         let store = format!("file://{}", store.display());
         worker.stop.cancel();
@@ -121,6 +125,7 @@ impl Stage {
             upload,
             spec,
             succeeded,
+            group,
             someone,
             callers,
             _worker: worker,
@@ -188,12 +193,21 @@ impl Stage {
                 send("/api/v2/projects/treasury/uploads?name=a.csv".into()).body(new)
             }
             "GET /api/v2/projects/{project}/uploads/{id}" => of_project(&self.upload),
+            route if route.contains("/uploads/resumable") || route.contains("/v1/files") => {
+                self.of_upload(method, path).await
+            }
+            route if route.contains("/{group}") => self.of_review(method, path).await,
+            route if route.contains("/jobs") => self.of_job(method, path).await,
             "POST /api/v2/runs" => plain().json(&json!({"project": "treasury", "spec": self.spec})),
             "POST /api/v2/runs/{id}/cancel" => {
                 of_run(&server.queue(&self.owner, *project, &self.spec).await)
             }
             "GET /api/v2/runs/{id}"
+            | "GET /api/v2/runs/{id}/events"
             | "GET /api/v2/runs/{id}/pairs"
+            | "GET /api/v2/runs/{id}/differences"
+            | "GET /api/v2/runs/{id}/exceptions"
+            | "GET /api/v2/runs/{id}/reviews"
             | "GET /api/v2/runs/{id}/outputs" => of_run(succeeded),
             "GET /api/v2/runs/{id}/outputs/{name}" => {
                 send(format!("/api/v2/runs/{succeeded}/outputs/summary.json"))
@@ -207,6 +221,100 @@ impl Stage {
                 );
                 plain()
             }
+        }
+    }
+
+    /// Uploads of version 1 and piece by piece, each a new one.
+    async fn of_upload(&self, method: &str, path: &str) -> RequestBuilder {
+        let new = Uuid::new_v4().simple().to_string();
+        let send = |path: &str| {
+            let request = self.server.request(method, path);
+            request.header("Tus-Resumable", "1.0.0")
+        };
+        let begin = |request: RequestBuilder| {
+            request
+                .header("Upload-Length", new.len())
+                .header("Upload-Metadata", "filename YS5jc3Y=")
+        };
+        let path = path.replace("{project}", "treasury");
+        if path.ends_with("/files/upload") {
+            let part = |field: &str, content: &str| {
+                format!("--b\r\nContent-Disposition: form-data; {field}\r\n\r\n{content}\r\n")
+            };
+            let project = part("name=\"project_id\"", "treasury");
+            let file = part("name=\"file\"; filename=\"a.csv\"", &new);
+            return send(&path)
+                .header("Content-Type", "multipart/form-data; boundary=b")
+                .body(format!("{project}{file}--b--\r\n"));
+        }
+        if method == "POST" {
+            return begin(send(&path));
+        }
+        if method == "OPTIONS" {
+            return send(&path);
+        }
+        let begun = self.server.request("POST", &path.replace("/{id}", ""));
+        let begun = begin(begun.header("Tus-Resumable", "1.0.0"));
+        let begun = begun.bearer_auth(&self.owner).send().await.unwrap();
+        let place = begun.headers()["location"].to_str().unwrap().to_owned();
+        let request = send(&place);
+        if method == "PATCH" {
+            request
+                .header("Upload-Offset", 0)
+                .header("Content-Type", "application/offset+octet-stream")
+                .body(new)
+        } else {
+            request
+        }
+    }
+
+    /// The review, in the state from which the request is right.
+    async fn of_review(&self, method: &str, path: &str) -> RequestBuilder {
+        let decided = path.ends_with("/reopen");
+        let reset = "WITH r AS (UPDATE reviews SET state = CASE WHEN $3 THEN 'accepted' ELSE 'open' END, \
+               decided_at = CASE WHEN $3 THEN now() END, decided_by = CASE WHEN $3 THEN $4 END \
+             WHERE run_id = $1 AND group_id = $2) \
+             UPDATE runs SET reviews_open = 2, reviews_accepted = 2, reviews_rejected = 2 WHERE id = $1";
+        sqlx::query(reset)
+            .bind(self.succeeded)
+            .bind(&self.group)
+            .bind(decided)
+            .bind(self.someone)
+            .execute(&self.server.app.db)
+            .await
+            .unwrap();
+        let path = path
+            .replace("{id}", &self.succeeded.to_string())
+            .replace("{group}", &self.group);
+        let request = self.server.request(method, &path).header("If-Match", "*");
+        if path.ends_with("/comments") {
+            request.json(&json!({"comment": "seen"}))
+        } else {
+            request
+        }
+    }
+
+    /// A new job.
+    async fn of_job(&self, method: &str, path: &str) -> RequestBuilder {
+        let body = json!({"name": format!("j-{}", Uuid::new_v4().simple()), "spec": self.spec});
+        let path = path.replace("{project}", "treasury");
+        if !path.contains("{job}") {
+            let request = self.server.request(method, &path);
+            return if method == "POST" {
+                request.json(&body)
+            } else {
+                request
+            };
+        }
+        let made = self.server.post("/api/v2/projects/treasury/jobs", &body);
+        let made = made.bearer_auth(&self.owner).send().await.unwrap();
+        assert_eq!(made.status().as_u16(), 201);
+        let path = path.replace("{job}", body["name"].as_str().unwrap());
+        let request = self.server.request(method, &path).header("If-Match", "*");
+        match method {
+            "PUT" => request.json(&body),
+            "POST" => request.json(&json!({})),
+            _ => request,
         }
     }
 

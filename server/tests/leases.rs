@@ -7,7 +7,8 @@
 
 use serde_json::{Value, json};
 use server::app::App;
-use server::db::queue::{self, Claim, Status};
+use server::db::exceptions::{Exception, Exceptions, Outcome};
+use server::db::queue::{self, Claim, Publication, Status};
 use server::runs;
 use sqlx::PgPool;
 use std::collections::HashSet;
@@ -30,6 +31,27 @@ async fn expire(db: &PgPool, id: Uuid) {
         .execute(db)
         .await
         .unwrap();
+}
+
+fn one_review() -> Exceptions {
+    let text = |text: &str| Some(text.to_owned());
+    Exceptions {
+        rows: vec![Exception {
+            number: 1,
+            outcome: Outcome::Review,
+            side: None,
+            left_key: text("a"),
+            right_key: text("b"),
+            group_id: text("g"),
+            pass: text("exact"),
+            score: Some(0.5),
+            line: None,
+            source_column: None,
+            reason: "close".into(),
+        }],
+        reviews: 1,
+        ..Exceptions::default()
+    }
 }
 
 #[sqlx::test]
@@ -71,7 +93,23 @@ async fn a_worker_that_lost_its_lease_changes_nothing(db: PgPool) {
 
     let summary = json!({"pairs": 0});
     assert!(!old.heartbeat(db, LEASE, &Status::default()).await.unwrap());
-    assert!(!old.publish(db, &summary, "runs/old").await.unwrap());
+    let exceptions = one_review();
+    let publication = |prefix| Publication {
+        summary: &summary,
+        prefix,
+        exceptions: &exceptions,
+    };
+    assert!(!old.publish(db, &publication("runs/old")).await.unwrap());
+    let rows = async || {
+        let rows: (i64, i64) = sqlx::query_as(
+            "SELECT (SELECT count(*) FROM run_exceptions), (SELECT count(*) FROM reviews)",
+        )
+        .fetch_one(db)
+        .await
+        .unwrap();
+        rows
+    };
+    assert_eq!(rows().await, (0, 0));
     assert!(!old.fail(db, "internal", "late", None).await.unwrap());
     assert!(!old.retry(db, LEASE).await.unwrap());
     assert!(!old.hand_back(db).await.unwrap());
@@ -80,11 +118,13 @@ async fn a_worker_that_lost_its_lease_changes_nothing(db: PgPool) {
         (&run["state"], &run["worker"]),
         (&json!("running"), &json!("new"))
     );
-    assert!(new.publish(db, &summary, "runs/new").await.unwrap());
+    assert!(new.publish(db, &publication("runs/new")).await.unwrap());
+    assert_eq!(rows().await, (1, 1));
     assert!(
-        !new.publish(db, &summary, "runs/again").await.unwrap(),
+        !new.publish(db, &publication("runs/again")).await.unwrap(),
         "once only"
     );
+    assert_eq!(rows().await, (1, 1));
     assert_eq!(server.run(&token, id).await["state"], "succeeded");
 }
 
@@ -114,7 +154,14 @@ async fn a_cancelled_run_cannot_be_published(db: PgPool) {
     );
     assert!(
         !claim
-            .publish(&server.app.db, &json!({}), "runs/x")
+            .publish(
+                &server.app.db,
+                &Publication {
+                    summary: &json!({}),
+                    prefix: "runs/x",
+                    exceptions: &one_review(),
+                }
+            )
             .await
             .unwrap()
     );

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::grants;
 use crate::config::MigrationConfig;
-use crate::db::MIGRATOR;
+use crate::db::{MIGRATOR, migration};
 
 pub(super) async fn run(config: MigrationConfig) -> Result<(), String> {
     let result = migrate(&config).await;
@@ -32,8 +32,14 @@ async fn migrate(config: &MigrationConfig) -> Result<(), String> {
         .connect_with(options)
         .await
         .map_err(|error| format!("the database cannot be reached: {error}"))?;
-    if let Err(error) = MIGRATOR.run(&pool).await {
-        return Err(explain(&pool, &error).await);
+    let result = match pool.acquire().await {
+        Ok(mut connection) => migration::run(&mut connection, config.owner.lock_timeout).await,
+        Err(error) => Err(error.into()),
+    };
+    match result {
+        Ok(()) => {}
+        Err(migration::Error::Migrate(error)) => return Err(explain(&pool, &error).await),
+        Err(error) => return Err(format!("migration failed: {error}")),
     }
     if let Some(role) = &config.api_role {
         grants::give(&pool, role).await?;
@@ -62,7 +68,14 @@ async fn explain(pool: &PgPool, error: &MigrateError) -> String {
         "migration {version} ({}) failed: {source}",
         migration.description
     );
-    if let Some(statement) = failing_statement(pool, migration.sql.as_str()).await {
+    let sql = migration.sql.as_str();
+    let statement = if migration.no_tx {
+        // It is one statement, and not for a transaction.
+        statements(sql).next().map(str::to_owned)
+    } else {
+        failing_statement(pool, sql).await
+    };
+    if let Some(statement) = statement {
         message.push_str("\nstatement: ");
         message.push_str(&statement);
     }

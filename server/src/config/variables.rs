@@ -60,6 +60,18 @@ pub const VARIABLES: &[(&str, &str)] = &[
         "queued runs a project may have, 1 to 1000000 [1000]",
     ),
     (
+        "MAX_EVENT_STREAMS",
+        "requests of this process that may watch runs at once, 0 to 100000 [500]",
+    ),
+    (
+        "EVENT_HEARTBEAT_SECONDS",
+        "pause between comments that keep a stream of events open, 1 to 300 [15]",
+    ),
+    (
+        "EXCEPTIONS_PER_OUTCOME",
+        "rows of run_exceptions that a run may have for each outcome, 1 to 100000 [5000]",
+    ),
+    (
         "MAX_UPLOAD_BYTES",
         "size of the largest upload [5368709120]",
     ),

@@ -105,6 +105,24 @@ pub enum Action {
     RunCreate,
     /// A run was cancelled.
     RunCancel,
+    /// An upload that arrives piece by piece was begun.
+    UploadBegin,
+    /// An upload that arrives piece by piece was given up.
+    UploadGiveUp,
+    /// A specification was saved.
+    JobCreate,
+    /// A job was made something else.
+    JobUpdate,
+    /// A job was deleted.
+    JobDelete,
+    /// Somebody said that the records of a review belong together.
+    ReviewAccept,
+    /// Somebody said that they do not.
+    ReviewReject,
+    /// Somebody took a decision back.
+    ReviewReopen,
+    /// Somebody wrote something about a review.
+    ReviewComment,
     /// A token for a machine was made.
     TokenCreate,
     /// A token was deleted.
@@ -131,6 +149,15 @@ impl Action {
             Self::UploadCreate => "upload.create",
             Self::RunCreate => "run.create",
             Self::RunCancel => "run.cancel",
+            Self::UploadBegin => "upload.begin",
+            Self::UploadGiveUp => "upload.give-up",
+            Self::JobCreate => "job.create",
+            Self::JobUpdate => "job.update",
+            Self::JobDelete => "job.delete",
+            Self::ReviewAccept => "review.accept",
+            Self::ReviewReject => "review.reject",
+            Self::ReviewReopen => "review.reopen",
+            Self::ReviewComment => "review.comment",
             Self::TokenCreate => "token.create",
             Self::TokenDelete => "token.delete",
         }
@@ -152,6 +179,12 @@ pub enum Subject {
     Upload(Uuid),
     /// A run.
     Run(Uuid),
+    /// An upload that arrives piece by piece.
+    UploadSession(Uuid),
+    /// A saved specification.
+    Job(Uuid),
+    /// A review of a run: the group of pairs is among the details.
+    Review(Uuid),
     /// A token of a machine.
     Token(Uuid),
     /// The platform as a whole.
@@ -167,6 +200,9 @@ impl Subject {
             Self::Namespace(name) => ("namespace", name.clone()),
             Self::Upload(id) => ("upload", id.to_string()),
             Self::Run(id) => ("run", id.to_string()),
+            Self::UploadSession(id) => ("uploadSession", id.to_string()),
+            Self::Job(id) => ("job", id.to_string()),
+            Self::Review(run) => ("review", run.to_string()),
             Self::Token(id) => ("token", id.to_string()),
             Self::Platform => ("platform", "platform".to_owned()),
         }

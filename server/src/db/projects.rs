@@ -1,6 +1,8 @@
 //! The table `projects`.
 
+use serde::Serialize;
 use sqlx::{FromRow, PgConnection, PgPool};
+use std::collections::HashMap;
 use uuid::Uuid;
 
 use super::audit::Mutation;
@@ -26,6 +28,12 @@ const LIST_ONE: &str = "SELECT id, slug, name, version, $2::text AS role FROM pr
      WHERE id = $1 AND $2::text IS NOT NULL AND slug > $3 LIMIT $4";
 const LIST_ALL: &str = "SELECT id, slug, name, version, 'owner' AS role FROM projects \
      WHERE slug > $1 ORDER BY slug LIMIT $2";
+const COUNT_MEMBERS: &str = "SELECT project_id, count(*) FROM project_members \
+     WHERE project_id = ANY($1) GROUP BY project_id";
+const COUNT_UPLOADS: &str = "SELECT project_id, count(*) FROM uploads \
+     WHERE project_id = ANY($1) GROUP BY project_id";
+const COUNT_RUNS: &str = "SELECT project_id, count(*) FROM runs \
+     WHERE project_id = ANY($1) GROUP BY project_id";
 const LOCK_DECLARATION: &str = "SELECT pg_advisory_xact_lock(hashtext('projects.declaration'))";
 const DROP_UNDECLARED: &str = "DELETE FROM project_members m USING projects p \
      WHERE m.declared AND p.id = m.project_id \
@@ -59,6 +67,32 @@ pub struct Membership {
     #[sqlx(try_from = "String")]
     pub role: Role,
 }
+
+/// How much there is in a project.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Counts {
+    /// Members: a namespace that is declared and made by a person counts twice, as it is listed.
+    pub members: i64,
+    /// Uploads.
+    pub uploads: i64,
+    /// Runs.
+    pub runs: i64,
+}
+
+/// How much there is in some projects.
+#[derive(Clone, Debug, Default)]
+pub struct CountsOf(HashMap<Uuid, Counts>);
+
+impl CountsOf {
+    /// How much there is in a project; nothing in one that was not asked for.
+    #[must_use]
+    pub fn of(&self, project: Uuid) -> Counts {
+        self.0.get(&project).copied().unwrap_or_default()
+    }
+}
+
+/// One of the counts.
+type Field = fn(&mut Counts) -> &mut i64;
 
 /// How a route names a project.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -186,6 +220,32 @@ pub async fn list(
     .bind(limit)
     .fetch_all(db)
     .await
+}
+
+/// How much there is in some projects: three queries, however many projects.
+///
+/// # Errors
+/// Errors of the database.
+pub async fn counts(
+    connection: &mut PgConnection,
+    projects: &[Uuid],
+) -> Result<CountsOf, sqlx::Error> {
+    let mut counts: HashMap<Uuid, Counts> = HashMap::new();
+    let fields: [(&str, Field); 3] = [
+        (COUNT_MEMBERS, |counts| &mut counts.members),
+        (COUNT_UPLOADS, |counts| &mut counts.uploads),
+        (COUNT_RUNS, |counts| &mut counts.runs),
+    ];
+    for (query, field) in fields {
+        let rows: Vec<(Uuid, i64)> = sqlx::query_as(query)
+            .bind(projects)
+            .fetch_all(&mut *connection)
+            .await?;
+        for (project, count) in rows {
+            *field(counts.entry(project).or_default()) = count;
+        }
+    }
+    Ok(CountsOf(counts))
 }
 
 /// Makes the declared projects exist, and the declared members exactly the given ones: pairs of a

@@ -6,9 +6,13 @@
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
+use sqlx::types::Json;
 use sqlx::{FromRow, PgPool};
 use std::time::Duration;
 use uuid::Uuid;
+
+use super::exceptions::{self, Exceptions};
+use super::reviews;
 
 /// The channel on which a queued run is announced.
 pub const CHANNEL: &str = "reconciliation_runs_queued";
@@ -48,7 +52,7 @@ const HEARTBEAT: &str = "UPDATE runs SET lease_expires_at = now() + make_interva
      WHERE id = $1 AND fence = $2 AND state = 'running'";
 const PUBLISH: &str = "UPDATE runs SET state = 'succeeded', completed_at = now(), \
        lease_expires_at = NULL, phase = NULL, progress_done = NULL, progress_total = NULL, \
-       summary = $3, output_prefix = $4 \
+       summary = $3, output_prefix = $4, exceptions = $5, reviews_open = $6 \
      WHERE id = $1 AND fence = $2 AND state = 'running'";
 const FAIL: &str = "UPDATE runs SET state = 'failed', completed_at = now(), lease_expires_at = NULL, \
        phase = NULL, error_type = $3, error_message = $4, error_detail = $5 \
@@ -86,6 +90,17 @@ pub struct Status {
     pub phase: Option<String>,
     /// Units done and units in all.
     pub progress: Option<(i64, i64)>,
+}
+
+/// What a finished attempt publishes.
+#[derive(Clone, Copy, Debug)]
+pub struct Publication<'a> {
+    /// The content of `summary.json`.
+    pub summary: &'a Value,
+    /// Where the outputs are.
+    pub prefix: &'a str,
+    /// What somebody should look at.
+    pub exceptions: &'a Exceptions,
 }
 
 /// Fails the runs that used up their attempts without a result.
@@ -140,22 +155,41 @@ impl Claim {
         Ok(query.execute(db).await?.rows_affected() == 1)
     }
 
-    /// Publishes the result.
+    /// Publishes the attempt, its summary and its exceptions, all or nothing.
     ///
     /// # Errors
     /// Errors of the database.
     pub async fn publish(
         &self,
         db: &PgPool,
-        summary: &Value,
-        prefix: &str,
+        publication: &Publication<'_>,
     ) -> Result<bool, sqlx::Error> {
-        let query = sqlx::query(PUBLISH)
+        let Publication {
+            summary,
+            prefix,
+            exceptions,
+        } = publication;
+        let mut tx = db.begin().await?;
+        // The fence first: it locks the run, and whoever lost the claim writes nothing at all.
+        let published = sqlx::query(PUBLISH)
             .bind(self.id)
             .bind(self.fence)
             .bind(summary)
-            .bind(prefix);
-        Ok(query.execute(db).await?.rows_affected() == 1)
+            .bind(prefix)
+            .bind(Json(exceptions.counts))
+            .bind(exceptions.reviews)
+            .execute(&mut *tx)
+            .await?
+            .rows_affected();
+        if published != 1 {
+            return Ok(false);
+        }
+        exceptions::insert(&mut tx, self.id, &exceptions.rows).await?;
+        if exceptions.reviews > 0 {
+            reviews::open(&mut tx, self.id, self.project_id).await?;
+        }
+        tx.commit().await?;
+        Ok(true)
     }
 
     /// Ends the run with an error.

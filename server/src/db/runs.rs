@@ -1,6 +1,7 @@
 //! The table `runs`, as the API sees it. What workers do to it is in [`super::queue`].
 
 use chrono::{DateTime, Utc};
+use serde::Serialize;
 use serde_json::Value;
 use sqlx::{FromRow, PgExecutor, PgPool};
 use uuid::Uuid;
@@ -12,9 +13,10 @@ use super::queue::CHANNEL;
 macro_rules! select {
     ($rest:literal) => {
         concat!(
-            "SELECT r.id, r.project_id, p.slug AS project_slug, r.spec_hash, r.state, r.phase, \
+            "SELECT r.id, r.project_id, p.slug AS project_slug, r.job_id, r.spec_hash, r.state, r.phase, \
              r.progress_done, r.progress_total, r.attempt, r.worker, r.created_at, r.started_at, \
-             r.completed_at, r.summary, r.output_prefix, r.error_type, r.error_message, r.error_detail \
+             r.completed_at, r.summary, r.output_prefix, r.error_type, r.error_message, r.error_detail, \
+             r.exceptions, r.reviews_open, r.reviews_accepted, r.reviews_rejected \
              FROM runs r JOIN projects p ON p.id = r.project_id ",
             $rest
         )
@@ -26,19 +28,26 @@ const LIST: &str = select!(
     "WHERE r.project_id = $1 AND (r.created_at, r.id) < ($2, $3) \
      ORDER BY r.created_at DESC, r.id DESC LIMIT $4"
 );
+const LIST_OF_JOB: &str = select!(
+    "WHERE r.job_id = $1 AND (r.created_at, r.id) < ($2, $3) \
+     ORDER BY r.created_at DESC, r.id DESC LIMIT $4"
+);
 const LOCK_QUEUE_OF_PROJECT: &str = "SELECT FROM projects WHERE id = $1 FOR NO KEY UPDATE";
 const COUNT_QUEUED: &str = "SELECT count(*) FROM (SELECT FROM runs \
      WHERE project_id = $1 AND state = 'queued' LIMIT $2) AS queued";
-const INSERT: &str = "INSERT INTO runs (id, project_id, spec, spec_hash) VALUES ($1, $2, $3, $4) \
+const INSERT: &str = "INSERT INTO runs (id, project_id, spec, spec_hash, job_id) \
+     VALUES ($1, $2, $3, $4, (SELECT id FROM jobs WHERE id = $5)) \
      ON CONFLICT (id) DO NOTHING";
 const NOTIFY: &str = "SELECT pg_notify($1, '')";
 const CANCEL: &str = "UPDATE runs SET state = 'cancelled', completed_at = now(), \
      lease_expires_at = NULL, phase = NULL \
      WHERE id = $1 AND state IN ('queued', 'running')";
+const STANDINGS: &str = "SELECT id, state, phase, progress_done, progress_total, attempt, completed_at \
+     FROM runs WHERE id = ANY($1)";
 const QUEUE_DEPTH: &str = "SELECT count(*) FROM runs WHERE state = 'queued'";
 
 /// Where a run is in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum State {
     /// Waits for a worker.
@@ -85,6 +94,8 @@ pub struct Run {
     pub project_id: Uuid,
     /// The project's slug.
     pub project_slug: String,
+    /// The job that it was started from, while that exists.
+    pub job_id: Option<Uuid>,
     /// The hash of its specification.
     pub spec_hash: String,
     /// Where it is in its life.
@@ -116,6 +127,48 @@ pub struct Run {
     pub error_message: Option<String>,
     /// The error with the values of records that it is about, where it has any.
     pub error_detail: Option<String>,
+    /// How many exceptions of each outcome were found and kept.
+    pub exceptions: Option<Value>,
+    /// Reviews that nobody has decided.
+    pub reviews_open: i32,
+    /// Reviews that were accepted.
+    pub reviews_accepted: i32,
+    /// Reviews that were rejected.
+    pub reviews_rejected: i32,
+}
+
+/// Where a run stands: what changes of it while it goes on.
+#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
+pub struct Standing {
+    /// The run's id.
+    pub id: Uuid,
+    /// Where it is in its life.
+    #[sqlx(try_from = "String")]
+    pub state: State,
+    /// What the worker is doing.
+    pub phase: Option<String>,
+    /// Units done of the phase.
+    pub progress_done: Option<i64>,
+    /// Units of the phase.
+    pub progress_total: Option<i64>,
+    /// How often a worker began.
+    pub attempt: i32,
+    /// When it became final.
+    pub completed_at: Option<DateTime<Utc>>,
+}
+
+impl From<&Run> for Standing {
+    fn from(run: &Run) -> Self {
+        Self {
+            id: run.id,
+            state: run.state,
+            phase: run.phase.clone(),
+            progress_done: run.progress_done,
+            progress_total: run.progress_total,
+            attempt: run.attempt,
+            completed_at: run.completed_at,
+        }
+    }
 }
 
 /// A position in a list that is newest first: what comes after it is older.
@@ -142,6 +195,8 @@ pub struct NewRun<'a> {
     pub id: Uuid,
     /// Its project.
     pub project: Uuid,
+    /// The job that it is started from.
+    pub job: Option<Uuid>,
     /// The decoded specification.
     pub spec: &'a Value,
     /// Its hash.
@@ -186,6 +241,25 @@ pub async fn list(
         .await
 }
 
+/// A page of a job's runs, newest first.
+///
+/// # Errors
+/// Errors of the database.
+pub async fn list_of_job(
+    db: &PgPool,
+    job: Uuid,
+    after: After,
+    limit: i64,
+) -> Result<Vec<Run>, sqlx::Error> {
+    sqlx::query_as(LIST_OF_JOB)
+        .bind(job)
+        .bind(after.created_at)
+        .bind(after.id)
+        .bind(limit)
+        .fetch_all(db)
+        .await
+}
+
 /// Queues a run unless one with its id exists or the project's queue is full.
 ///
 /// # Errors
@@ -213,6 +287,7 @@ pub async fn enqueue(
         .bind(run.project)
         .bind(run.spec)
         .bind(run.spec_hash)
+        .bind(run.job)
         .execute(&mut **change)
         .await?
         .rows_affected();
@@ -238,6 +313,14 @@ pub async fn cancel(change: &mut Mutation, id: Uuid) -> Result<bool, sqlx::Error
         .await?
         .rows_affected()
         == 1)
+}
+
+/// Where some runs stand; those that are gone are left out.
+///
+/// # Errors
+/// Errors of the database.
+pub async fn standings(db: &PgPool, runs: &[Uuid]) -> Result<Vec<Standing>, sqlx::Error> {
+    sqlx::query_as(STANDINGS).bind(runs).fetch_all(db).await
 }
 
 /// Runs that wait for a worker.

@@ -1,7 +1,11 @@
 //! One route: a method, a path and a handler, kept together so that routes can be listed.
 
+use axum::extract::Request;
 use axum::handler::Handler;
+use axum::response::IntoResponse;
 use axum::routing::{self, MethodRouter};
+use std::convert::Infallible;
+use tower::{Layer, Service};
 
 use crate::app::App;
 
@@ -28,6 +32,19 @@ impl Route {
         }
     }
 
+    /// Puts a layer around the route alone.
+    #[must_use]
+    pub fn wrapped<L>(mut self, layer: L) -> Self
+    where
+        L: Layer<axum::routing::Route> + Clone + Send + Sync + 'static,
+        L::Service: Service<Request, Error = Infallible> + Clone + Send + Sync + 'static,
+        <L::Service as Service<Request>>::Response: IntoResponse + 'static,
+        <L::Service as Service<Request>>::Future: Send + 'static,
+    {
+        self.handler = self.handler.layer(layer);
+        self
+    }
+
     /// Frees the route from the deadline of requests.
     #[must_use]
     pub fn streamed(mut self) -> Self {
@@ -51,4 +68,5 @@ macro_rules! methods {
     };
 }
 
-methods!(get "GET", post "POST", put "PUT", patch "PATCH", delete "DELETE");
+methods!(get "GET", post "POST", put "PUT", patch "PATCH", delete "DELETE",
+    options "OPTIONS");

@@ -28,7 +28,9 @@ impl<T: DeserializeOwned> FromRequest<App> for ApiJson<T> {
             .and_then(|value| value.split(';').next())
             .is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json"));
         if !is_json {
-            return Err(ApiError::UnsupportedMediaType);
+            return Err(ApiError::UnsupportedMediaType(
+                "the body must be application/json".into(),
+            ));
         }
         let bytes = read(request.into_body()).await?;
         serde_json::from_slice(&bytes)

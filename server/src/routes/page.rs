@@ -29,7 +29,8 @@ pub struct Page<T> {
     pub next_cursor: Option<String>,
 }
 
-fn wrong_cursor() -> ApiError {
+/// The answer to a cursor of another list.
+pub(super) fn wrong_cursor() -> ApiError {
     ApiError::bad_request("the cursor is not one that this list gave")
 }
 
@@ -46,6 +47,12 @@ pub fn position(after: After) -> String {
 }
 
 impl PageQuery {
+    /// The part of a longer query that is about pages.
+    #[must_use]
+    pub fn new(cursor: Option<String>, limit: Option<i64>) -> Self {
+        Self { cursor, limit }
+    }
+
     /// Items a page.
     ///
     /// # Errors
@@ -99,6 +106,14 @@ impl PageQuery {
             None => Ok(i64::MAX),
             Some(text) => text.parse().map_err(|_| wrong_cursor()),
         }
+    }
+
+    /// The cursor of a list whose items are numbered from 1: the last item's number.
+    ///
+    /// # Errors
+    /// `BadRequest` for a text that is no such cursor.
+    pub fn number(&self) -> Result<i32, ApiError> {
+        i32::try_from(self.offset()?).map_err(|_| wrong_cursor())
     }
 
     /// The cursor of a list that is newest first.

@@ -16,7 +16,7 @@ use crate::auth::{Caller, Owner, ProjectAccess, Viewer, is_dns_label};
 use crate::db;
 use crate::db::audit::{Action, Entry, Mutation, Subject};
 use crate::db::members::Role;
-use crate::db::projects::{ListOf, Project, ProjectRef};
+use crate::db::projects::{Counts, ListOf, Project, ProjectRef};
 use crate::error::ApiError;
 use crate::telemetry::RequestId;
 
@@ -42,15 +42,17 @@ pub struct ProjectResponse {
     slug: String,
     name: String,
     role: Role,
+    counts: Counts,
 }
 
 impl ProjectResponse {
-    fn new(project: Project, role: Role) -> Self {
+    fn new(project: Project, role: Role, counts: Counts) -> Self {
         Self {
             id: project.id,
             slug: project.slug,
             name: project.name,
             role,
+            counts,
         }
     }
 }
@@ -80,11 +82,18 @@ pub async fn list(
         Caller::Operator => return Err(ApiError::Forbidden),
     };
     let rows = db::projects::list(&app.db, of, &after, limit + 1).await?;
+    let listed = usize::try_from(limit).unwrap_or_default();
+    let ids: Vec<Uuid> = rows.iter().take(listed).map(|row| row.project.id).collect();
+    let mut connection = app.db.acquire().await?;
+    let counts = db::projects::counts(&mut connection, &ids).await?;
     Ok(Json(page(
         rows,
         limit,
         |row| row.project.slug.clone(),
-        |row| ProjectResponse::new(row.project, row.role),
+        |row| {
+            let counts = counts.of(row.project.id);
+            ProjectResponse::new(row.project, row.role, counts)
+        },
     )))
 }
 
@@ -117,7 +126,8 @@ pub async fn create(
     let entry = Entry::new(Action::ProjectCreate, Subject::Project(id))
         .of_project(id)
         .with("slug", &project.slug);
-    let body = ProjectResponse::new(project, Role::Owner);
+    let counts = db::projects::counts(&mut creation, &[id]).await?;
+    let body = ProjectResponse::new(project, Role::Owner, counts.of(id));
     let answer = Answer::new(StatusCode::CREATED, format!("/api/v2/projects/{id}"), &body)?;
     creation.commit(entry, answer.with_etag(tag)).await
 }
@@ -130,15 +140,24 @@ fn checked_name(name: &str) -> Result<&str, ApiError> {
     Ok(name)
 }
 
-fn answer(project: Project, role: Role) -> Response {
+async fn answer(app: &App, project: Project, role: Role) -> Result<Response, ApiError> {
     let tag = etag(project.version);
-    let body = Json(ProjectResponse::new(project, role));
-    ([(header::ETAG, tag)], body).into_response()
+    let mut connection = app.db.acquire().await?;
+    let counts = db::projects::counts(&mut connection, &[project.id]).await?;
+    let counts = counts.of(project.id);
+    let body = Json(ProjectResponse::new(project, role, counts));
+    Ok(([(header::ETAG, tag)], body).into_response())
 }
 
 /// A project.
-pub async fn show(access: ProjectAccess<Viewer>) -> Response {
-    answer(access.project().clone(), access.role())
+///
+/// # Errors
+/// Errors of the database.
+pub async fn show(
+    State(app): State<App>,
+    access: ProjectAccess<Viewer>,
+) -> Result<Response, ApiError> {
+    answer(&app, access.project().clone(), access.role()).await
 }
 
 /// Gives a project another name. Its slug stays: specifications name it.
@@ -161,5 +180,5 @@ pub async fn update(
         .ok_or(ApiError::PreconditionFailed)?;
     let entry = Entry::new(Action::ProjectUpdate, Subject::Project(id)).of_project(id);
     change.commit(entry).await?;
-    Ok(answer(project, access.role()))
+    answer(&app, project, access.role()).await
 }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::idempotency::{Answer, Begun, Create};
+use super::idempotency::{Answer, Begun, Create, Creation};
 use super::input::ApiQuery;
 use super::page::{Page, PageQuery, page, position};
 use crate::app::App;
@@ -37,6 +37,7 @@ pub struct CreateRequest {
 pub struct RunResponse {
     id: Uuid,
     project: RunProject,
+    job: Option<Uuid>,
     state: RunState,
     phase: Option<String>,
     progress: Option<RunProgress>,
@@ -46,6 +47,8 @@ pub struct RunResponse {
     started_at: Option<DateTime<Utc>>,
     completed_at: Option<DateTime<Utc>>,
     summary: Option<Value>,
+    exceptions: Option<Value>,
+    reviews: Option<RunReviews>,
     error: Option<RunError>,
     result_uri: String,
 }
@@ -57,9 +60,22 @@ struct RunProject {
 }
 
 #[derive(Serialize)]
-struct RunProgress {
+pub(super) struct RunProgress {
     done: i64,
     total: i64,
+}
+
+impl RunProgress {
+    pub(super) fn of(done: Option<i64>, total: Option<i64>) -> Option<Self> {
+        done.zip(total).map(|(done, total)| Self { done, total })
+    }
+}
+
+#[derive(Serialize)]
+struct RunReviews {
+    open: i32,
+    accepted: i32,
+    rejected: i32,
 }
 
 #[derive(Serialize)]
@@ -73,23 +89,30 @@ struct RunError {
 
 impl From<Run> for RunResponse {
     fn from(run: Run) -> Self {
-        let progress = run.progress_done.zip(run.progress_total);
         let error = run.error_type.zip(run.error_message);
+        let reviews = run.summary.is_some().then_some(RunReviews {
+            open: run.reviews_open,
+            accepted: run.reviews_accepted,
+            rejected: run.reviews_rejected,
+        });
         Self {
             id: run.id,
             project: RunProject {
                 id: run.project_id,
                 slug: run.project_slug,
             },
+            job: run.job_id,
             state: run.state,
             phase: run.phase,
-            progress: progress.map(|(done, total)| RunProgress { done, total }),
+            progress: RunProgress::of(run.progress_done, run.progress_total),
             attempt: run.attempt,
             worker: run.worker,
             created_at: run.created_at,
             started_at: run.started_at,
             completed_at: run.completed_at,
             summary: run.summary,
+            exceptions: run.exceptions,
+            reviews,
             error: error.map(|(kind, message)| RunError {
                 kind,
                 message,
@@ -134,25 +157,38 @@ pub async fn create(
             error => error,
         })?;
     let checked = spec::check(&app.db, access.id(), request.spec).await?;
-    let mut creation = match idempotency
+    let creation = match idempotency
         .begin(&app.db, access.origin(request_id))
         .await?
     {
         Begun::New(creation) => creation,
         Begun::Before(response) => return Ok(response),
     };
-    let id = request.id.unwrap_or_else(Uuid::new_v4);
-    if let Some(run) = db::runs::find(&mut **creation, id).await? {
-        return existing(&access, &checked.hash, run);
-    }
     let new = NewRun {
-        id,
+        id: request.id.unwrap_or_else(Uuid::new_v4),
         project: access.id(),
+        job: None,
         spec: &checked.spec,
         spec_hash: &checked.hash,
     };
+    start(&app, creation, &new).await
+}
+
+/// Queues a run of a specification that is right.
+///
+/// # Errors
+/// `Conflict` where the id belongs to another run, `QueueFull`.
+pub(super) async fn start(
+    app: &App,
+    mut creation: Creation,
+    new: &NewRun<'_>,
+) -> Result<Response, ApiError> {
+    let id = new.id;
+    if let Some(run) = db::runs::find(&mut **creation, id).await? {
+        return existing(new, run);
+    }
     let max_queued = app.config.max_queued_per_project;
-    let queued = db::runs::enqueue(&mut creation, &new, max_queued).await?;
+    let queued = db::runs::enqueue(&mut creation, new, max_queued).await?;
     if queued == Queued::Full {
         return Err(ApiError::QueueFull(max_queued));
     }
@@ -161,22 +197,18 @@ pub async fn create(
         .ok_or(ApiError::NotFound)?;
     if queued == Queued::Exists {
         // Another request with the same id was faster.
-        return existing(&access, &checked.hash, run);
+        return existing(new, run);
     }
     let entry = Entry::new(Action::RunCreate, Subject::Run(id))
-        .of_project(access.id())
-        .with("specHash", &checked.hash);
+        .of_project(new.project)
+        .with("specHash", &new.spec_hash);
     let body = RunResponse::from(run);
     let answer = Answer::new(StatusCode::ACCEPTED, location(id), &body)?;
     creation.commit(entry, answer).await
 }
 
-fn existing(
-    access: &ProjectAccess<Editor>,
-    spec_hash: &str,
-    run: Run,
-) -> Result<Response, ApiError> {
-    if run.project_id == access.id() && run.spec_hash == spec_hash {
+fn existing(new: &NewRun<'_>, run: Run) -> Result<Response, ApiError> {
+    if run.project_id == new.project && run.spec_hash == new.spec_hash {
         Ok(answer(StatusCode::OK, run))
     } else {
         Err(ApiError::conflict(
@@ -225,11 +257,15 @@ pub async fn list(
 ) -> Result<Json<Page<RunResponse>>, ApiError> {
     let (limit, after) = (query.limit()?, query.after()?);
     let rows = db::runs::list(&app.db, access.id(), after, limit + 1).await?;
+    Ok(Json(newest_first(rows, limit)))
+}
+
+pub(super) fn newest_first(rows: Vec<Run>, limit: i64) -> Page<RunResponse> {
     let at = |row: &Run| {
         position(After {
             created_at: row.created_at,
             id: row.id,
         })
     };
-    Ok(Json(page(rows, limit, at, RunResponse::from)))
+    page(rows, limit, at, RunResponse::from)
 }

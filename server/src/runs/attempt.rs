@@ -10,11 +10,22 @@ use tempfile::TempDir;
 use tokio::runtime::Handle;
 use uuid::Uuid;
 
+use super::exceptions;
 use super::lease::Watch;
 use crate::app::App;
 use crate::db;
+use crate::db::exceptions::Exceptions;
 use crate::db::queue::Claim;
 use crate::storage::upload_key;
+
+/// What an attempt made: complete outputs, and what is published with them.
+#[derive(Debug)]
+pub(super) struct Finished {
+    /// The content of `summary.json`.
+    pub(super) summary: Value,
+    /// What somebody should look at.
+    pub(super) exceptions: Exceptions,
+}
 
 /// Why an attempt ended without a result.
 #[derive(Debug)]
@@ -81,7 +92,7 @@ pub(super) async fn run(
     claim: &Claim,
     prefix: &Path,
     watch: &Arc<Watch>,
-) -> Result<Value, Failure> {
+) -> Result<Finished, Failure> {
     let spec: MatchingSpec = serde_json::from_value(claim.spec.clone()).map_err(|error| {
         Failure::internal(format!("the stored specification cannot be read: {error}"))
     })?;
@@ -127,12 +138,27 @@ pub(super) async fn run(
     let summary = serde_json::to_value(&summary)
         .map_err(|error| Failure::internal(format!("the summary cannot be written: {error}")))?;
     check_conservation(&summary)?;
+    let exceptions = collect(app, out_dir.clone()).await?;
 
     watch.begin("uploading");
     store_outputs(app, out_dir, prefix)
         .await
         .map_err(|error| Failure::storage("the outputs cannot be stored", error))?;
-    Ok(summary)
+    Ok(Finished {
+        summary,
+        exceptions,
+    })
+}
+
+/// Reads the exceptions from the outputs, on a thread that may wait for the disk.
+async fn collect(app: &App, out_dir: PathBuf) -> Result<Exceptions, Failure> {
+    let bound = app.config.exceptions_per_outcome;
+    let read = tokio::task::spawn_blocking(move || exceptions::collect(&out_dir, bound)).await;
+    match read {
+        Ok(Ok(exceptions)) => Ok(exceptions),
+        Ok(Err(error)) => Err(Failure::storage("the outputs cannot be read again", error)),
+        Err(error) => Err(Failure::internal(error.to_string())),
+    }
 }
 
 async fn make_scratch(app: &App) -> Result<TempDir, Failure> {

@@ -3,23 +3,21 @@
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use object_store::path::Path;
-use serde_json::Value;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
-use super::attempt::{self, Failure};
+use super::attempt::{self, Failure, Finished};
+use super::exceptions::storable;
 use super::lease::{self, Watch};
 use crate::app::App;
 use crate::db;
-use crate::db::queue::Claim;
+use crate::db::queue::{Claim, Publication};
 use crate::storage::attempt_prefix;
 use crate::telemetry::Outcome;
 
-/// Longer error messages are cut.
-const MAX_MESSAGE: usize = 4000;
 /// Writes of an ending are tried this often before the lease is left to run out.
 const TRIES: u32 = 5;
 
@@ -47,7 +45,7 @@ pub(super) async fn execute(app: &App, engine: &Handle, claim: Claim, stop: &Can
 enum End {
     Stop,
     LeaseLost,
-    Attempted(Result<Value, Failure>),
+    Attempted(Result<Finished, Failure>),
 }
 
 /// How it ended; nothing where the database could not be told.
@@ -86,13 +84,18 @@ async fn work(
                 Outcome::Lost
             })
         }
-        End::Attempted(Ok(summary)) => publish(app, claim, &summary, prefix).await,
+        End::Attempted(Ok(finished)) => publish(app, claim, &finished, prefix).await,
         End::Attempted(Err(failure)) => give_up(app, claim, failure).await,
     }
 }
 
-async fn publish(app: &App, claim: &Claim, summary: &Value, prefix: &Path) -> Option<Outcome> {
-    let published = insist(|| claim.publish(&app.db, summary, prefix.as_ref()).boxed()).await?;
+async fn publish(app: &App, claim: &Claim, finished: &Finished, prefix: &Path) -> Option<Outcome> {
+    let publication = Publication {
+        summary: &finished.summary,
+        prefix: prefix.as_ref(),
+        exceptions: &finished.exceptions,
+    };
+    let published = insist(|| claim.publish(&app.db, &publication).boxed()).await?;
     if published {
         return Some(Outcome::Succeeded);
     }
@@ -142,15 +145,6 @@ async fn give_up(app: &App, claim: &Claim, failure: Failure) -> Option<Outcome> 
     } else {
         Outcome::Lost
     })
-}
-
-/// A bounded text without NUL, which PostgreSQL's text cannot hold.
-fn storable(message: &str) -> String {
-    message
-        .chars()
-        .map(|c| if c == '\0' { '\u{fffd}' } else { c })
-        .take(MAX_MESSAGE)
-        .collect()
 }
 
 /// Tries a write again while the database is away, for a moment.

@@ -20,6 +20,8 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
+use tokio::sync::Mutex;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -38,6 +40,8 @@ pub struct Server {
     pub client: Client,
     pub directory: TempDir,
     pub stop: CancellationToken,
+    work: CancellationToken,
+    worker: Mutex<Option<JoinHandle<()>>>,
     key: EncodingKey,
 }
 
@@ -116,7 +120,8 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let stop = CancellationToken::new();
-        tokio::spawn(runs::work(app.clone(), stop.clone()));
+        let work = stop.child_token();
+        let worker = tokio::spawn(runs::work(app.clone(), work.clone()));
         let service = axum::serve(listener, router::api(app.clone()));
         tokio::spawn(
             service
@@ -129,7 +134,17 @@ impl Server {
             client: Client::new(),
             directory,
             stop,
+            work,
+            worker: Mutex::new(Some(worker)),
             key,
+        }
+    }
+
+    /// Lets the workers end; the server goes on.
+    pub async fn stop_working(&self) {
+        self.work.cancel();
+        if let Some(worker) = self.worker.lock().await.take() {
+            worker.await.unwrap();
         }
     }
 
@@ -363,6 +378,63 @@ impl Server {
         let left = self.upload(token, project, "left.csv", left).await;
         let right = self.upload(token, project, "right.csv", right).await;
         spec(left, right)
+    }
+
+    /// Files with every kind of exception: a pair that differs, two that a person decides, two rows
+    /// with one key, one that cannot be read, and one record on each side without a counterpart.
+    pub async fn exceptional_spec(&self, token: &str, project: Uuid) -> Value {
+        let left = "id,memo,status,amount\n\
+             a,alpha,open,1.00\nb,bravo1,open,2.00\nc,charlie1,open,3.00\n\
+             d,a record of the left side,open,4.00\n\
+             dup,one,open,5.00\ndup,two,open,5.00\nr,rejected,open,much\n";
+        let right = "id,memo,status,amount\n\
+             a,alpha,paid,1.00\nb,bravo2,open,2.00\nc,charlie2,open,3.00\n\
+             e,that only the right has,open,4.00\n";
+        let left = self.upload(token, project, "left.csv", left).await;
+        let right = self.upload(token, project, "right.csv", right).await;
+        let mut spec = spec(left, right);
+        for side in ["left", "right"] {
+            spec[side]["columns"] = json!([{"name": "amount", "type": "decimal(18,2)"}]);
+        }
+        spec["passes"] = json!([{
+            "name": "fuzzy", "score": "weighted", "accept": 0.99, "review": 0.7,
+            "compare": [{"column": "memo", "text": {"method": "levenshtein", "atLeast": 0.7}}],
+            "block": [["substr(memo, 1, 1)"]],
+        }]);
+        spec["diff"] = json!([{"column": "status", "exact": {}}]);
+        spec
+    }
+
+    /// A finished run of [`Self::exceptional_spec`].
+    pub async fn exceptional_run(&self, token: &str, project: Uuid) -> Uuid {
+        let spec = self.exceptional_spec(token, project).await;
+        let id = self.queue(token, project, &spec).await;
+        self.wait_for(token, id, "succeeded").await;
+        id
+    }
+
+    /// The answer to a GET, which must be good.
+    pub async fn read(&self, token: &str, path: &str) -> Value {
+        let response = self.get(path).bearer_auth(token).send().await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK, "{path}");
+        json_of(response).await
+    }
+
+    /// All items of a list, page by page.
+    pub async fn all(&self, token: &str, path: &str, limit: usize) -> Vec<Value> {
+        let sign = if path.contains('?') { '&' } else { '?' };
+        let (mut items, mut cursor) = (Vec::new(), String::new());
+        loop {
+            let page = format!("{path}{sign}limit={limit}{cursor}");
+            let page = self.read(token, &page).await;
+            let found = page["items"].as_array().unwrap().clone();
+            assert!(found.len() <= limit);
+            items.extend(found);
+            match page["nextCursor"].as_str() {
+                Some(next) => cursor = format!("&cursor={next}"),
+                None => return items,
+            }
+        }
     }
 
     /// Queues a run and returns its id.

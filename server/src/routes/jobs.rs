@@ -1,0 +1,269 @@
+//! `/projects/{project}/jobs`
+//!
+//! A job is a saved specification. It is checked when it is saved and again when a run is started,
+//! for an upload that it names may be gone by then.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use uuid::Uuid;
+
+use super::etag::{IfMatch, etag};
+use super::idempotency::{Answer, Begun, Create};
+use super::input::{ApiJson, ApiQuery};
+use super::page::{Page, PageQuery, page};
+use super::projects::is_slug;
+use super::runs::{self, RunResponse};
+use crate::app::App;
+use crate::auth::{Editor, ProjectAccess, Viewer};
+use crate::db;
+use crate::db::audit::{Action, Entry, Mutation, Subject};
+use crate::db::jobs::{Change, Content, Job};
+use crate::db::runs::NewRun;
+use crate::error::ApiError;
+use crate::runs::spec::{self, Checked};
+use crate::telemetry::RequestId;
+
+/// `POST /projects/{project}/jobs` and `PUT /projects/{project}/jobs/{job}`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JobRequest {
+    name: String,
+    spec: Value,
+}
+
+/// `POST /projects/{project}/jobs/{job}/runs`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunRequest {
+    id: Option<Uuid>,
+}
+
+/// A job.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct JobResponse {
+    id: Uuid,
+    name: String,
+    spec: Value,
+    spec_hash: String,
+    created_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
+    etag: String,
+}
+
+impl From<Job> for JobResponse {
+    fn from(job: Job) -> Self {
+        Self {
+            etag: etag(job.version),
+            id: job.id,
+            name: job.name,
+            spec: job.spec,
+            spec_hash: job.spec_hash,
+            created_at: job.created_at,
+            updated_at: job.updated_at,
+        }
+    }
+}
+
+fn location(job: &Job) -> String {
+    format!("/api/v2/projects/{}/jobs/{}", job.project_id, job.id)
+}
+
+fn answer(job: Job) -> Response {
+    let tag = etag(job.version);
+    ([(header::ETAG, tag)], Json(JobResponse::from(job))).into_response()
+}
+
+fn entry(action: Action, job: &Job) -> Entry {
+    Entry::new(action, Subject::Job(job.id))
+        .of_project(job.project_id)
+        .with("name", &job.name)
+        .with("specHash", &job.spec_hash)
+}
+
+/// The jobs of a project, by name.
+///
+/// # Errors
+/// `BadRequest` for a wrong cursor or limit.
+pub async fn list(
+    State(app): State<App>,
+    access: ProjectAccess<Viewer>,
+    ApiQuery(query): ApiQuery<PageQuery>,
+) -> Result<Json<Page<JobResponse>>, ApiError> {
+    let (limit, after) = (query.limit()?, query.position()?.unwrap_or_default());
+    let rows = db::jobs::list(&app.db, access.id(), &after, limit + 1).await?;
+    let position = |row: &Job| row.name.clone();
+    Ok(Json(page(rows, limit, position, JobResponse::from)))
+}
+
+/// Saves a specification.
+///
+/// # Errors
+/// `BadRequest` for a wrong name, `InvalidSpecification` with every mistake, `Conflict` where the
+/// name is taken.
+pub async fn create(
+    State(app): State<App>,
+    access: ProjectAccess<Editor>,
+    request_id: RequestId,
+    Create { body, idempotency }: Create<JobRequest>,
+) -> Result<Response, ApiError> {
+    check_name(&body.name)?;
+    let checked = spec::check(&app.db, access.id(), body.spec).await?;
+    let origin = access.origin(request_id);
+    let mut creation = match idempotency.begin(&app.db, origin).await? {
+        Begun::New(creation) => creation,
+        Begun::Before(response) => return Ok(response),
+    };
+    let content = content(&body.name, &checked);
+    let job = db::jobs::create(&mut creation, access.id(), content)
+        .await?
+        .ok_or_else(name_taken)?;
+    let (entry, tag) = (entry(Action::JobCreate, &job), etag(job.version));
+    let location = location(&job);
+    let answer = Answer::new(StatusCode::CREATED, location, &JobResponse::from(job))?;
+    creation.commit(entry, answer.with_etag(tag)).await
+}
+
+/// A job, with its `ETag`.
+///
+/// # Errors
+/// `NotFound`.
+pub async fn show(
+    State(app): State<App>,
+    access: ProjectAccess<Viewer>,
+    Path(path): Path<BTreeMap<String, String>>,
+) -> Result<Response, ApiError> {
+    find(&app, access.id(), &path).await.map(answer)
+}
+
+/// Makes a job something else. Runs that were started before go on as they are.
+///
+/// # Errors
+/// `NotFound`, `PreconditionRequired` without `If-Match`, `PreconditionFailed` where it changed
+/// since, and those of [`create`].
+pub async fn replace(
+    State(app): State<App>,
+    access: ProjectAccess<Editor>,
+    request_id: RequestId,
+    Path(path): Path<BTreeMap<String, String>>,
+    seen: IfMatch,
+    ApiJson(request): ApiJson<JobRequest>,
+) -> Result<Response, ApiError> {
+    let job = find(&app, access.id(), &path).await?;
+    let expected = seen.required()?;
+    check_name(&request.name)?;
+    let checked = spec::check(&app.db, access.id(), request.spec).await?;
+    let content = content(&request.name, &checked);
+    let mut change = Mutation::begin(&app.db, access.origin(request_id)).await?;
+    match db::jobs::replace(&mut change, job.id, &expected, content).await? {
+        Change::Done(job) => {
+            change.commit(entry(Action::JobUpdate, &job)).await?;
+            Ok(answer(*job))
+        }
+        Change::Changed => Err(ApiError::PreconditionFailed),
+        Change::NameTaken => Err(name_taken()),
+    }
+}
+
+/// Deletes a job. Its runs and their outputs stay.
+///
+/// # Errors
+/// `NotFound`, `PreconditionRequired` without `If-Match`, `PreconditionFailed` where it changed
+/// since.
+pub async fn remove(
+    State(app): State<App>,
+    access: ProjectAccess<Editor>,
+    request_id: RequestId,
+    Path(path): Path<BTreeMap<String, String>>,
+    seen: IfMatch,
+) -> Result<StatusCode, ApiError> {
+    let job = find(&app, access.id(), &path).await?;
+    let expected = seen.required()?;
+    let mut change = Mutation::begin(&app.db, access.origin(request_id)).await?;
+    if !db::jobs::delete(&mut change, job.id, &expected).await? {
+        return Err(ApiError::PreconditionFailed);
+    }
+    change.commit(entry(Action::JobDelete, &job)).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Starts a run of a job as it is now. The same request with the same id is answered with the same
+/// run.
+///
+/// # Errors
+/// `NotFound`, `InvalidSpecification` where it can be run no more, `Conflict` where the id belongs
+/// to another run, `QueueFull`.
+pub async fn run(
+    State(app): State<App>,
+    access: ProjectAccess<Editor>,
+    request_id: RequestId,
+    Path(path): Path<BTreeMap<String, String>>,
+    Create { body, idempotency }: Create<RunRequest>,
+) -> Result<Response, ApiError> {
+    let job = find(&app, access.id(), &path).await?;
+    let checked = spec::check(&app.db, access.id(), job.spec).await?;
+    let origin = access.origin(request_id);
+    let creation = match idempotency.begin(&app.db, origin).await? {
+        Begun::New(creation) => creation,
+        Begun::Before(response) => return Ok(response),
+    };
+    let new = NewRun {
+        id: body.id.unwrap_or_else(Uuid::new_v4),
+        project: access.id(),
+        job: Some(job.id),
+        spec: &checked.spec,
+        spec_hash: &checked.hash,
+    };
+    runs::start(&app, creation, &new).await
+}
+
+/// The runs of a job, newest first.
+///
+/// # Errors
+/// `NotFound`, `BadRequest` for a wrong cursor or limit.
+pub async fn list_runs(
+    State(app): State<App>,
+    access: ProjectAccess<Viewer>,
+    Path(path): Path<BTreeMap<String, String>>,
+    ApiQuery(query): ApiQuery<PageQuery>,
+) -> Result<Json<Page<RunResponse>>, ApiError> {
+    let (limit, after) = (query.limit()?, query.after()?);
+    let job = find(&app, access.id(), &path).await?;
+    let rows = db::runs::list_of_job(&app.db, job.id, after, limit + 1).await?;
+    Ok(Json(runs::newest_first(rows, limit)))
+}
+
+async fn find(app: &App, project: Uuid, path: &BTreeMap<String, String>) -> Result<Job, ApiError> {
+    let job = path.get("job").ok_or(ApiError::NotFound)?;
+    db::jobs::find(&app.db, project, job)
+        .await?
+        .ok_or(ApiError::NotFound)
+}
+
+fn content<'a>(name: &'a str, checked: &'a Checked) -> Content<'a> {
+    Content {
+        name,
+        spec: &checked.spec,
+        spec_hash: &checked.hash,
+    }
+}
+
+fn check_name(name: &str) -> Result<(), ApiError> {
+    if is_slug(name) {
+        Ok(())
+    } else {
+        Err(ApiError::bad_request(
+            "name must be 1 to 63 lower-case letters, digits and inner dashes, and no UUID",
+        ))
+    }
+}
+
+fn name_taken() -> ApiError {
+    ApiError::conflict("the project has a job of this name")
+}
