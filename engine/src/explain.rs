@@ -152,6 +152,7 @@ pub fn reason_of_sum(
         Why::Ambiguous => "; ambiguous: other parts fit as well".into(),
         Why::Contested { .. } => "; another record needs some of these parts too".into(),
         Why::BudgetExhausted => "; the search ended at nodeBudget or maxCandidates".into(),
+        Why::Unsure => "; the group's score is below accept".into(),
     };
     Ok(format!(
         "{} {part} of {whole}; sum of {} parts less the whole: {residual}{why}",

@@ -220,7 +220,7 @@ pub struct SumGroup {
     pub parts: Vec<String>,
     /// `confirmed` or `review`.
     pub outcome: String,
-    /// `unique`, `ambiguous`, `contested` or `budgetExhausted`.
+    /// `unique`, `ambiguous`, `contested`, `unsure` or `budgetExhausted`.
     pub why: String,
     /// Where it is contested, the key of another record that needs some of the parts.
     pub rival: Option<String>,

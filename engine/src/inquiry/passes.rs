@@ -50,7 +50,7 @@ pub fn all(work: Work<'_>, watch: Watch, matched: &Matched) -> Result<Vec<PassAn
             weight: None,
             score: None,
             accept: pass.rules.accept,
-            review: pass.keep,
+            review: pass.review,
             margin: pass.rules.margin,
             ambiguous: false,
             tied: false,
@@ -276,7 +276,9 @@ impl Inquiry<'_> {
             Decision::NotBlocked
         } else if dropped {
             Decision::RequiredFailed
-        } else if answer.score.is_some_and(|score| score < answer.review) {
+        } else if (self.pass.sum.is_none())
+            && answer.score.is_some_and(|score| score < answer.review)
+        {
             Decision::BelowThreshold
         } else if self.chosen().any(|pair| super::touches(pair, self.watch)) {
             Decision::AssignedElsewhere
@@ -301,5 +303,6 @@ fn why(split: &Split) -> &'static str {
         Why::Ambiguous => "ambiguous",
         Why::Contested { .. } => "contested",
         Why::BudgetExhausted => "budgetExhausted",
+        Why::Unsure => "unsure",
     }
 }

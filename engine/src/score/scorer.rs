@@ -151,8 +151,16 @@ impl Scorer {
         }
     }
 
-    /// Adds the pairs whose score reaches the pass's lower threshold.
-    pub fn score(&self, left: &[u32], right: &[u32], scratch: &mut Scratch, edges: &mut Vec<Edge>) {
+    /// Adds the pairs whose score reaches the pass's lower threshold, and to `evidence`, where it is
+    /// wanted, what each comparison says of them: under `fellegiSunter` in bits.
+    pub fn score(
+        &self,
+        left: &[u32],
+        right: &[u32],
+        scratch: &mut Scratch,
+        edges: &mut Vec<Edge>,
+        mut evidence: Option<&mut Vec<f64>>,
+    ) {
         scratch.reset(self.features.all.len(), left.len());
         match &self.method {
             Method::All => self.filter(left, right, scratch),
@@ -169,6 +177,9 @@ impl Scorer {
                     score,
                     weight,
                 });
+                if let Some(evidence) = &mut evidence {
+                    evidence.extend(scratch.found.iter().map(|found| found[pair]));
+                }
             }
         }
     }
