@@ -8,11 +8,11 @@ use std::sync::Arc;
 use clap::Args;
 use crds::matching::MatchingSpec;
 use engine::{ExplainRequest, Explanation, PassAnswer, RecordAnswer, Rival};
+use sources::{Given, Sources};
 
 use crate::FAILED;
 use crate::job::{self, JobError};
 use crate::progress::Bar;
-use crate::sources::{Given, Sources};
 
 /// The widest bar, in characters.
 const WIDEST: f64 = 20.0;
@@ -94,7 +94,7 @@ async fn explain(
         right: arguments.right_file.as_ref(),
         rates: None,
     };
-    let sources = Sources::open(&arguments.job, &spec, given, bar).await?;
+    let sources = Sources::open(&arguments.job, &spec, given, bar.as_ref()).await?;
     let request = ExplainRequest {
         left: sources.left.clone(),
         right: sources.right.clone(),

@@ -32,6 +32,15 @@ impl From<Error> for JobError {
     }
 }
 
+impl From<sources::Error> for JobError {
+    fn from(error: sources::Error) -> Self {
+        match error {
+            sources::Error::Spec(errors) => Self::Spec(errors),
+            sources::Error::Failed(message) => Self::Failed(message),
+        }
+    }
+}
+
 impl JobError {
     /// Says it on standard error, a line a mistake.
     pub fn report(self, job: &Path) -> ExitCode {

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use clap::Args;
 use crds::matching::MatchingSpec;
 use engine::{Error, Model, PassModel, TrainRequest};
+use sources::{Given, Sources};
 
 use crate::job::{self, JobError};
 use crate::progress::Bar;
-use crate::sources::{Given, Sources};
 
 /// What to train and where to put it.
 #[derive(Args)]
@@ -58,7 +58,7 @@ async fn train(
         right: arguments.right.as_ref(),
         rates: None,
     };
-    let sources = Sources::open(&arguments.job, &spec, given, bar).await?;
+    let sources = Sources::open(&arguments.job, &spec, given, bar.as_ref()).await?;
     let request = TrainRequest {
         spec,
         left: sources.left.clone(),
