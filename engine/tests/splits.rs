@@ -32,7 +32,7 @@ const COMPARED: &str = "
 
 type Groups = BTreeSet<(String, BTreeSet<String>)>;
 
-/// SplitMix64 (Steele, Lea and Flood 2014).
+/// `SplitMix64` (Steele, Lea and Flood 2014).
 struct Random(u64);
 
 impl Random {
@@ -57,12 +57,12 @@ fn ledger() -> (String, String, Groups) {
         let party = format!("party {}", random.below(30) * 7_919 % 1_000);
         let reference = 100_000 + invoice * 37;
         let day = random.below(25) + 1;
-        let parts = if invoice % 3 == 0 {
+        let installments = if invoice % 3 == 0 {
             2 + random.below(3)
         } else {
             1
         };
-        let amounts: Vec<u64> = (0..parts).map(|_| 50 * (1 + random.below(12))).collect();
+        let amounts: Vec<u64> = (0..installments).map(|_| 50 * (1 + random.below(12))).collect();
         let total: u64 = amounts.iter().sum();
         let key = format!("i{invoice:04}");
         writeln!(left, "{key},{party},{reference},{total},2026-03-{day:02}").unwrap();
@@ -70,16 +70,16 @@ fn ledger() -> (String, String, Groups) {
         for amount in amounts {
             line += 1;
             let id = format!("p{line:05}");
-            let named = match random.below(10) {
+            let payer = match random.below(10) {
                 0 => String::new(),
                 _ => party.clone(),
             };
             let quoted = match random.below(4) {
-                0 if !named.is_empty() => String::new(),
+                0 if !payer.is_empty() => String::new(),
                 _ => reference.to_string(),
             };
             let paid = day + random.below(5);
-            writeln!(right, "{id},{named},{quoted},{amount},2026-03-{paid:02}").unwrap();
+            writeln!(right, "{id},{payer},{quoted},{amount},2026-03-{paid:02}").unwrap();
             members.insert(id);
         }
         if members.len() > 1 {
