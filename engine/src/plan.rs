@@ -17,7 +17,7 @@ use crate::source::{decimal_type, format_of, no_format, options, quoted};
 use crate::split::weighed::{Measure, Thresholds};
 use crate::sum::{self, SumPlan};
 use crate::{filter, fx};
-use crds::decode::SpecError;
+use crds::decode::{Rest, SpecError};
 use crds::matching::{
     ColumnType, Comparison, Dataset, DateWindow, Format, MatchingSpec, Method, Nulls, NumberBound,
     Pass, Score, TextSimilarity,
@@ -293,6 +293,14 @@ pub fn validate(spec: &MatchingSpec) -> Result<(), Vec<SpecError>> {
     } else {
         Err(errors)
     }
+}
+
+/// What [`validate`] finds in the readable rest of a wrong document.
+#[must_use]
+pub fn mistakes_in_the_rest(rest: &Rest) -> Vec<SpecError> {
+    let mut errors = validate(&rest.spec).err().unwrap_or_default();
+    errors.retain(|error| rest.is_of_the_document(error));
+    errors
 }
 
 fn source_name(dataset: &Dataset) -> Option<&str> {

@@ -62,7 +62,9 @@ fn ledger() -> (String, String, Groups) {
         } else {
             1
         };
-        let amounts: Vec<u64> = (0..installments).map(|_| 50 * (1 + random.below(12))).collect();
+        let amounts: Vec<u64> = (0..installments)
+            .map(|_| 50 * (1 + random.below(12)))
+            .collect();
         let total: u64 = amounts.iter().sum();
         let key = format!("i{invoice:04}");
         writeln!(left, "{key},{party},{reference},{total},2026-03-{day:02}").unwrap();
