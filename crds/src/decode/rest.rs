@@ -33,7 +33,7 @@ impl Rest {
 #[must_use]
 pub fn rest_of(value: &Value, errors: &[SpecError]) -> Option<Rest> {
     let mut value = value.clone();
-    let mut replaced = Vec::new();
+    let mut replaced: Vec<String> = errors.iter().map(|error| error.path.clone()).collect();
     for error in errors {
         stand_in(value.as_object_mut()?, &steps(&error.path), &mut replaced)?;
     }
