@@ -6,6 +6,7 @@ pub mod frequency;
 pub mod levels;
 pub mod model;
 mod pattern;
+mod rivals;
 mod sample;
 mod scorer;
 mod spec;

@@ -152,7 +152,10 @@ pub enum Score {
     /// The weight-averaged similarity, 0 to 1.
     Weighted,
     /// The probability of a match, 0 to 1, from weights learned without labels (Fellegi and Sunter
-    /// 1969; expectation maximisation after Winkler 1988). `weight` is ignored.
+    /// 1969; expectation maximisation after Winkler 1988). Where a record has one partner at most,
+    /// candidates compete for it while the weights are learned, and what loses to a better partner
+    /// teaches how pairs look that are nearly a match, such as two persons of one household.
+    /// `weight` is ignored.
     FellegiSunter,
 }
 

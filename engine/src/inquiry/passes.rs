@@ -47,6 +47,7 @@ pub fn all(work: Work<'_>, watch: Watch, matched: &Matched) -> Result<Vec<PassAn
             blocks: inquiry.blocks(),
             comparisons: Vec::new(),
             prior: None,
+            rivals: None,
             weight: None,
             score: None,
             accept: pass.rules.accept,
@@ -213,8 +214,9 @@ impl Inquiry<'_> {
         let scorer = scoring.within(self.pass, &left, &right)?;
         let explained = scorer.explain(l, r);
         answer.score = Some(explained.score);
-        if let Some((prior, _)) = &explained.learned {
-            answer.prior = Some(*prior);
+        if let Some(learned) = &explained.learned {
+            answer.prior = Some(learned.prior);
+            answer.rivals = Some(-learned.rivals);
             answer.weight = Some(explained.weight);
         }
         for index in 0..self.pass.comparisons.len() {
@@ -235,7 +237,8 @@ impl Inquiry<'_> {
     ) -> Result<ComparisonAnswer, Error> {
         let plan = &self.pass.comparisons[index];
         let similarity = explained.similarities[index];
-        let learned = explained.learned.as_ref().map(|(_, parts)| parts[index]);
+        let learned = explained.learned.as_ref();
+        let learned = learned.map(|learned| learned.contributions[index]);
         let level = plan.levels.level(similarity);
         let unlearned = if similarity.is_nan() {
             0.0
