@@ -14,7 +14,10 @@
 //! linkage", 2001; M. Sadinle, "Bayesian estimation of bipartite matchings for record linkage",
 //! 2017).
 //!
-//! Sums are over whole units, so that they do not depend on the order of the pairs.
+//! Sums are over whole units, so that they depend neither on the order of the pairs nor on threads.
+
+use std::ops::Range;
+use std::thread::{ScopedJoinHandle, available_parallelism};
 
 /// Odds are counted in units of 2⁻²⁴, and up to 2³⁰: from there on a pair is as good as certain.
 const UNIT: f64 = 16_777_216.0;
@@ -122,10 +125,48 @@ impl<'a> Rivalry<'a> {
     #[must_use]
     pub fn expected(&self, odds: &[f64], rival: &[f64]) -> Vec<Expected> {
         let odds: Vec<u64> = odds.iter().map(|&odds| units(odds)).collect();
-        let fields = self.sides.map(|records| self.fields(records, &odds));
+        let [left, right] = self.sides;
+        let fields = std::thread::scope(|scope| {
+            let right = scope.spawn(|| self.fields(right, &odds));
+            [self.fields(left, &odds), joined(right)]
+        });
+        let threads = available_parallelism().map_or(1, usize::from);
+        let size = self.places.len().div_ceil(threads).max(1);
         let mut sums = vec![(0_u64, 0_u64); odds.len()];
-        for (pair, &place) in self.places.iter().enumerate() {
-            let place = place as usize;
+        std::thread::scope(|scope| {
+            let part = |begin: usize| {
+                let pairs = begin..(begin + size).min(self.places.len());
+                let (fields, odds) = (&fields, &odds);
+                scope.spawn(move || self.sums(pairs, fields, odds, rival))
+            };
+            let begins = (0..self.places.len()).step_by(size);
+            let parts: Vec<_> = begins.map(part).collect();
+            for part in parts {
+                for (sum, (matches, rivals)) in sums.iter_mut().zip(joined(part)) {
+                    sum.0 = sum.0.saturating_add(matches);
+                    sum.1 = sum.1.saturating_add(rivals);
+                }
+            }
+        });
+        sums.into_iter()
+            .map(|(matches, rivals)| Expected {
+                matches: float(matches) / SHARE,
+                rivals: float(rivals) / SHARE,
+            })
+            .collect()
+    }
+
+    /// By pattern the expected matches and rivals among some pairs, in units.
+    fn sums(
+        &self,
+        pairs: Range<usize>,
+        fields: &[Vec<Field>; 2],
+        odds: &[u64],
+        rival: &[f64],
+    ) -> Vec<(u64, u64)> {
+        let mut sums = vec![(0_u64, 0_u64); odds.len()];
+        for pair in pairs {
+            let place = self.places[pair] as usize;
             let own = odds[place];
             let (mut others, mut best) = (0_u64, 0_u64);
             for (fields, records) in fields.iter().zip(self.sides) {
@@ -138,19 +179,18 @@ impl<'a> Rivalry<'a> {
             let (own, best) = (float(own) / UNIT, float(best) / UNIT);
             let is_match = own / (1.0 + own + float(others) / UNIT);
             // Whoever is as good as the best of the others has not lost.
-            let loses = (1.0 - own / best.max(own)) * best / (1.0 + best);
+            let loses = if best > own {
+                (1.0 - own / best) * best / (1.0 + best)
+            } else {
+                0.0
+            };
             let sum = &mut sums[place];
             sum.0 = sum.0.saturating_add(share(is_match));
             sum.1 = sum
                 .1
                 .saturating_add(share((1.0 - is_match) * loses * rival[place]));
         }
-        sums.into_iter()
-            .map(|(matches, rivals)| Expected {
-                matches: float(matches) / SHARE,
-                rivals: float(rivals) / SHARE,
-            })
-            .collect()
+        sums
     }
 
     fn fields(&self, records: Option<&[u32]>, odds: &[u64]) -> Vec<Field> {
@@ -162,6 +202,11 @@ impl<'a> Rivalry<'a> {
         }
         fields
     }
+}
+
+fn joined<T>(part: ScopedJoinHandle<'_, T>) -> T {
+    part.join()
+        .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 #[expect(
