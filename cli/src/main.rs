@@ -7,7 +7,6 @@ mod job;
 mod profile;
 mod progress;
 mod run;
-mod sources;
 mod table;
 mod train;
 mod validate;

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use clap::Args;
 use crds::matching::MatchingSpec;
 use engine::{Error, Model, PassModel, TrainRequest};
+use sources::{Given, Sources};
 
 use crate::job::{self, JobError};
 use crate::progress::Bar;
-use crate::sources::{Given, Sources};
 
 /// What to train and where to put it.
 #[derive(Args)]
@@ -58,7 +58,7 @@ async fn train(
         right: arguments.right.as_ref(),
         rates: None,
     };
-    let sources = Sources::open(&arguments.job, &spec, given, bar).await?;
+    let sources = Sources::open(&arguments.job, &spec, given, bar.as_ref()).await?;
     let request = TrainRequest {
         spec,
         left: sources.left.clone(),
@@ -103,6 +103,14 @@ fn pass_table(text: &mut String, pass: &PassModel) -> std::fmt::Result {
         },
         training.iterations,
     )?;
+    if pass.rivals > 0.0 {
+        writeln!(
+            text,
+            "  {:.3e} rivals for every other pair: they look like matches, and a record of theirs \
+             has a better partner",
+            pass.rivals
+        )?;
+    }
     let longest = pass
         .comparisons
         .iter()
@@ -111,8 +119,17 @@ fn pass_table(text: &mut String, pass: &PassModel) -> std::fmt::Result {
     let width = longest.unwrap_or_default().max("columns".len());
     writeln!(
         text,
-        "  {:<width$} {:>10} {:>12} {:>12} {:>8}",
-        "columns", "similarity", "m", "u", "weight"
+        "  {:<width$} {:>10} {:>12} {:>12} {:>8}{}",
+        "columns",
+        "similarity",
+        "m",
+        "u",
+        "weight",
+        if pass.rivals > 0.0 {
+            "     r, among rivals"
+        } else {
+            ""
+        }
     )?;
     for comparison in &pass.comparisons {
         for (index, level) in comparison.levels.iter().enumerate().rev() {
@@ -121,11 +138,15 @@ fn pass_table(text: &mut String, pass: &PassModel) -> std::fmt::Result {
             } else {
                 format!("≥ {}", level.from)
             };
-            writeln!(
+            write!(
                 text,
                 "  {:<width$} {from:>10} {:>12.6} {:>12.3e} {:>+8.2}",
                 comparison.columns, level.m, level.u, level.weight
             )?;
+            if let Some(r) = level.r {
+                write!(text, " {r:>12.6}")?;
+            }
+            text.push('\n');
         }
     }
     text.push('\n');

@@ -2,7 +2,7 @@
 //!
 //! `RECONCILE_FUZZ_INPUTS=100000 cargo test -p crds --test fuzz` tries that many.
 
-use crds::decode::{spec_from_value, spec_from_yaml};
+use crds::decode::{rest_of_yaml, spec_from_value, spec_from_yaml};
 use proptest::prelude::Rng;
 use proptest::test_runner::{RngAlgorithm, TestRng};
 
@@ -120,7 +120,7 @@ fn damaged_specifications_are_decoded_or_have_errors() {
     let valid = spec_from_yaml(SPEC).unwrap();
     assert_eq!(valid.passes.len(), 4);
     let mut random = TestRng::from_seed(RngAlgorithm::ChaCha, &[11; 32]);
-    let (mut decoded, mut refused) = (0, 0);
+    let (mut decoded, mut refused, mut with_rest) = (0, 0, 0);
     for _ in 0..inputs {
         let text = mutated(&mut random);
         match spec_from_yaml(&text) {
@@ -134,6 +134,12 @@ fn damaged_specifications_are_decoded_or_have_errors() {
                 refused += 1;
                 assert!(!errors.is_empty(), "{text}");
                 assert!(errors.iter().all(|e| !e.message.is_empty()), "{text}");
+                // Where something is left, it is in other places than the mistakes.
+                if let Some(rest) = rest_of_yaml(&text, &errors) {
+                    with_rest += 1;
+                    let found = |e| rest.is_of_the_document(e);
+                    assert!(!errors.iter().any(found), "{text}");
+                }
             }
         }
     }
@@ -141,4 +147,5 @@ fn damaged_specifications_are_decoded_or_have_errors() {
         decoded * 20 > inputs && refused * 20 > inputs,
         "{decoded} of {inputs}"
     );
+    assert!(with_rest * 5 > refused, "{with_rest} of {refused}");
 }

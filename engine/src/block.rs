@@ -2,7 +2,8 @@
 //!
 //! A block is an equi-join: the rows of both sides are numbered, the same number on both sides
 //! where all of its values are equal, and a `near` adds the bucket of its width to the number,
-//! which joins the same bucket and its neighbour of the other side, and a check of the window. The
+//! which joins the same bucket and its neighbour of the other side, and a check of the window; a
+//! `words` adds the number of a word, once for each that a row has. The
 //! pairs of a pass are the union of its blocks; a pair that an earlier block gives is left out of
 //! the later ones, so that every pair comes once without a set of all pairs in memory. How many
 //! pairs a block gives is counted before any of them is made.
@@ -22,6 +23,7 @@ mod stored;
 #[cfg(test)]
 mod tests;
 mod text_keys;
+mod words;
 mod worst;
 
 pub use columns::number;
@@ -166,10 +168,12 @@ pub fn block_numbers(
         .into_iter()
         .enumerate()
     {
-        if let Some(near) = block.nears.first() {
+        let near = block.nears.first().map(|near| &near.label);
+        let words = block.words.as_ref().map(|words| &words.label);
+        if let Some(label) = near.or(words) {
             return Err(Error::spec(
                 format!("{}.block[{index}]", pass.path),
-                format!("{} makes no groups; name what is equal", near.label),
+                format!("{label} makes no groups; name what is equal"),
             ));
         }
         let condition = block.condition(left.open, right.open)?;

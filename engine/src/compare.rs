@@ -42,7 +42,7 @@ enum Kernel {
     Same(UInt32Array, UInt32Array),
     Number(Vec<i128>, Vec<i128>, Tolerance),
     Date(Date32Array, Date32Array, DateWindow),
-    Text(Prepared, Prepared, f64),
+    Text(Box<[Prepared; 2]>, f64),
 }
 
 impl Feature {
@@ -74,7 +74,10 @@ impl Feature {
             OwnedMethod::Text(text) => {
                 let (method, cost) = method(text.method);
                 let texts = |array: &ArrayRef| prepare(method, array.as_string::<i32>());
-                (Kernel::Text(texts(l), texts(r), text.at_least), cost)
+                (
+                    Kernel::Text(Box::new([texts(l), texts(r)]), text.at_least),
+                    cost,
+                )
             }
         };
         Ok(Self {
@@ -105,7 +108,8 @@ impl Feature {
             Kernel::Date(l, r, window) => self.each(left, right, alive, out, |a, b| {
                 date_similarity(i64::from(r.value(b)) - i64::from(l.value(a)), *window)
             }),
-            Kernel::Text(l, r, at_least) => {
+            Kernel::Text(sides, at_least) => {
+                let [l, r] = sides.as_ref();
                 similarities(l, r, left, right, alive, *at_least, out);
                 for &pair in alive {
                     let pair = pair as usize;

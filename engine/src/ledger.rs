@@ -103,8 +103,8 @@ impl Ledger {
                         edge: Edge {
                             left,
                             right,
-                            score: 1.0,
-                            weight: 1.0,
+                            score: group.score,
+                            weight: group.score,
                         },
                         tied: false,
                         ambiguous: group.why == split::Why::Ambiguous,

@@ -44,7 +44,7 @@ pub use inquiry::answer::{
 };
 pub use inquiry::{ExplainRequest, explain};
 pub use outcome::{PassSummary, SideSummary, Summary};
-pub use plan::validate;
+pub use plan::{mistakes_in_the_rest, validate};
 pub use progress::{Phase, Progress, Silent};
 pub use score::model::{ComparisonModel, LevelModel, Model, PassModel, Training};
 pub use score::notes;

@@ -15,11 +15,11 @@ use crate::prepare::Prepared;
 use crate::progress::{Phase, Progress};
 use crate::score::fellegi_sunter::FellegiSunter;
 use crate::score::model::{Model, PassModel};
-use crate::score::{self, Features, Most, Scorer, Scoring, training};
-use crate::split;
-use crate::sum::SumPlan;
+use crate::score::{self, Features, Most, Scored, Scorer, Scoring, training};
+use crate::sum::{self, SumPlan, Taking};
 use crate::values::{Form, Values};
 use crds::matching::{MatchingSpec, Score};
+use datafusion::arrow::array::UInt32Array;
 use datafusion::prelude::SessionContext;
 use std::sync::Arc;
 use std::time::Instant;
@@ -120,14 +120,16 @@ pub async fn match_records(
             let candidates = step.pair_keys(lefts, rights, aside.pairs, ledger, budget)?;
             (candidates, Some(step.scoring(lefts, rights)?))
         } else if let Some(sum) = &pass.sum {
-            let found = step.add_up(sum, lefts, rights, ledger)?;
-            exhausted = found.exhausted;
-            (found.nodes, None)
+            let added = step.add_up(sum, lefts, rights, ledger, &mut budget).await?;
+            exhausted = added.exhausted;
+            matched.trained.extend(added.ran.trained);
+            watched.edges = added.ran.watched;
+            (added.ran.candidates, added.ran.scoring)
         } else {
             let ran = step.run(lefts, rights, ledger, &mut budget).await?;
             matched.trained.extend(ran.trained);
             watched.edges = ran.watched;
-            (ran.candidates, Some(ran.scoring))
+            (ran.candidates, ran.scoring)
         };
         matched.scorers.push(scorer);
         matched.watched.push(watched);
@@ -150,7 +152,12 @@ pub fn describe(work: Work<'_>) -> Result<String, Error> {
     let all = |side: &Prepared| vec![true; side.records.keys.len()];
     let (left_open, right_open) = (all(work.left), all(work.right));
     let mut text = String::new();
-    for pass in work.plan.passes.iter().filter(|pass| pass.sum.is_none()) {
+    for pass in work
+        .plan
+        .passes
+        .iter()
+        .filter(|pass| !pass.comparisons.is_empty())
+    {
         if work.progress.is_cancelled() {
             return Err(Error::Cancelled);
         }
@@ -218,13 +225,20 @@ struct Step<'a> {
 
 /// What a pass that compares gave, besides what it booked.
 struct Ran {
-    /// How many candidate pairs were compared.
+    /// How many candidate pairs were compared, or steps taken where no pairs are.
     candidates: u64,
-    scoring: Scoring,
+    scoring: Option<Scoring>,
     /// What was learned, where it was.
     trained: Option<PassModel>,
     /// The scored pairs of the records that are watched.
     watched: Vec<Edge>,
+}
+
+/// What a pass that adds up gave, besides what it booked.
+struct Added {
+    /// Records whose search ended at a budget.
+    exhausted: u64,
+    ran: Ran,
 }
 
 impl Step<'_> {
@@ -294,6 +308,23 @@ impl Step<'_> {
         ledger: &mut Ledger,
         budget: &mut u64,
     ) -> Result<Ran, Error> {
+        let (kept, ran) = self.scored(lefts, rights, ledger, budget).await?;
+        let pass = self.pass.name.clone();
+        self.progress.phase(Phase::Assign { pass });
+        let (lefts, rights) = (ledger.left_open.len(), ledger.right_open.len());
+        let assignment = assign::assign(kept.edges, &self.pass.rules, lefts, rights);
+        ledger.book(self.index, &assignment);
+        Ok(ran)
+    }
+
+    /// Blocks and compares.
+    async fn scored(
+        &self,
+        lefts: &Prepared,
+        rights: &Prepared,
+        ledger: &Ledger,
+        budget: &mut u64,
+    ) -> Result<(Scored, Ran), Error> {
         let pass = || self.pass.name.clone();
         let mut candidates = self.candidates(lefts, rights, ledger, budget)?;
         let features = self.features(lefts, rights)?;
@@ -319,6 +350,7 @@ impl Step<'_> {
         let held = lefts.bytes() + rights.bytes();
         let most = Most {
             edges: self.spec.effective_limits().max_edges,
+            bytes: self.pass.bytes_of_pair(),
             memory: (self.room.limit.saturating_sub(held), self.room.limit),
         };
         let (scoring, kept) = if let Some(features) = features {
@@ -341,20 +373,17 @@ impl Step<'_> {
             (Scoring::Stored(learned.map(Arc::new)), kept)
         };
 
-        self.progress.phase(Phase::Assign { pass: pass() });
-        let (lefts, rights) = (ledger.left_open.len(), ledger.right_open.len());
         let watched = self.watch.map_or_else(Vec::new, |watch| {
             let seen = kept.edges.iter().filter(|edge| watch.sees(edge));
             seen.copied().collect()
         });
-        let assignment = assign::assign(kept.edges, &self.pass.rules, lefts, rights);
-        ledger.book(self.index, &assignment);
-        Ok(Ran {
+        let ran = Ran {
             candidates: kept.candidates,
-            scoring,
+            scoring: Some(scoring),
             trained,
             watched,
-        })
+        };
+        Ok((kept, ran))
     }
 
     /// The comparisons over all records; none where values are in files.
@@ -440,16 +469,62 @@ impl Step<'_> {
         .await
     }
 
-    /// Adds records up; returns what was found, which is booked.
-    fn add_up(
+    /// Adds records up; what was found is booked.
+    async fn add_up(
         &self,
         sum: &SumPlan,
         lefts: &Prepared,
         rights: &Prepared,
         ledger: &mut Ledger,
-    ) -> Result<split::Outcome, Error> {
-        let pass = || self.pass.name.clone();
-        self.progress.phase(Phase::Block { pass: pass() });
+        budget: &mut u64,
+    ) -> Result<Added, Error> {
+        let compared = if self.pass.comparisons.is_empty() {
+            None
+        } else {
+            Some(self.scored(lefts, rights, ledger, budget).await?)
+        };
+        let blocks = match compared {
+            Some(_) => Vec::new(),
+            None => self.block_numbers(lefts, rights, ledger)?,
+        };
+        let pass = self.pass.name.clone();
+        self.progress.phase(Phase::Assign { pass });
+        let told = |done, total| {
+            self.progress.advance(done, total);
+            !self.progress.is_cancelled()
+        };
+        let [left, right] = sum.columns();
+        let left = lefts.values.whole(Form::Compared, &left)?;
+        let right = rights.values.whole(Form::Compared, &right)?;
+        let sides = [(&left, &ledger.left_open), (&right, &ledger.right_open)]
+            .map(|(batch, open)| Taking { batch, open });
+        let path = &self.pass.path;
+        let found = match (&compared, self.pass.thresholds()) {
+            (None, _) => sum.run(path, sides, sum::Candidates::Blocks(&blocks), &told)?,
+            (Some((kept, _)), None) => {
+                sum.run(path, sides, sum::Candidates::Pairs(&kept.edges), &told)?
+            }
+            (Some((kept, _)), Some(thresholds)) => {
+                sum.weigh(path, sides, kept, &thresholds, &told)?
+            }
+        };
+        ledger.book_splits(self.index, sum.wholes, found.scale, &found.outcome.groups);
+        let nodes = found.outcome.nodes;
+        let ran = compared.map_or_else(|| Ran::without_pairs(nodes), |(_, ran)| ran);
+        Ok(Added {
+            exhausted: found.outcome.exhausted,
+            ran,
+        })
+    }
+
+    fn block_numbers(
+        &self,
+        lefts: &Prepared,
+        rights: &Prepared,
+        ledger: &Ledger,
+    ) -> Result<Vec<(UInt32Array, UInt32Array)>, Error> {
+        let pass = self.pass.name.clone();
+        self.progress.phase(Phase::Block { pass });
         let left = block::Open {
             values: &lefts.values,
             open: &ledger.left_open,
@@ -458,23 +533,17 @@ impl Step<'_> {
             values: &rights.values,
             open: &ledger.right_open,
         };
-        let blocks = block::block_numbers(self.session, self.pass, left, right)?;
-        self.progress.phase(Phase::Assign { pass: pass() });
-        let told = |done, total| {
-            self.progress.advance(done, total);
-            !self.progress.is_cancelled()
-        };
-        let [left, right] = sum.columns();
-        let left = lefts.values.whole(Form::Compared, &left)?;
-        let right = rights.values.whole(Form::Compared, &right)?;
-        let found = sum.run(
-            &self.pass.path,
-            [&left, &right],
-            [&ledger.left_open, &ledger.right_open],
-            &blocks,
-            &told,
-        )?;
-        ledger.book_splits(self.index, sum.wholes, found.scale, &found.outcome.groups);
-        Ok(found.outcome)
+        block::block_numbers(self.session, self.pass, left, right)
+    }
+}
+
+impl Ran {
+    fn without_pairs(steps: u64) -> Self {
+        Self {
+            candidates: steps,
+            scoring: None,
+            trained: None,
+            watched: Vec::new(),
+        }
     }
 }

@@ -4,17 +4,20 @@
 //! say, and once the files are read, with what is there. After the second time nothing can be
 //! missing, so [`Plan::new`] only copies.
 
-use crate::assign::Rules;
+mod blocks;
+
+use crate::assign::{Edge, Rules};
 use crate::block::is_bounded;
-use crate::expression::{self, Entry, Lookup, Near};
+use crate::expression::{self, Entry, Lookup};
 use crate::outcome::Side;
 use crate::score;
 use crate::score::levels::Levels;
 use crate::source::value::DateFormat;
 use crate::source::{decimal_type, format_of, no_format, options, quoted};
+use crate::split::weighed::{Measure, Thresholds};
 use crate::sum::{self, SumPlan};
 use crate::{filter, fx};
-use crds::decode::SpecError;
+use crds::decode::{Rest, SpecError};
 use crds::matching::{
     ColumnType, Comparison, Dataset, DateWindow, Format, MatchingSpec, Method, Nulls, NumberBound,
     Pass, Score, TextSimilarity,
@@ -22,6 +25,10 @@ use crds::matching::{
 use datafusion::arrow::datatypes::{DataType, Schema};
 use datafusion::prelude::SessionContext;
 use std::collections::BTreeSet;
+
+/// The least probability of a part by itself that a sum under `fellegiSunter` looks at: about 20 bits
+/// against it, which no amount makes up for.
+const LEAST_PART: f64 = 1e-6;
 
 /// What to run, with columns as places in the batches of both sides.
 #[derive(Debug)]
@@ -52,6 +59,8 @@ pub struct PassPlan {
     pub sum: Option<SumPlan>,
     /// From this score a pair is kept.
     pub keep: f64,
+    /// From this score a person looks at a pair, or at a group of a sum.
+    pub review: f64,
 }
 
 /// One comparison.
@@ -178,7 +187,8 @@ impl Plan {
                 sum: (pass.sum.as_ref())
                     .map(|sum| SumPlan::new(sum, pass.effective_cardinality(), left, right))
                     .transpose()?,
-                keep: pass.keep_threshold(),
+                keep: keep(pass),
+                review: pass.keep_threshold(),
             });
         }
         let differences = spec
@@ -189,6 +199,52 @@ impl Plan {
         Ok(Self {
             passes,
             differences,
+        })
+    }
+}
+
+/// From which score on a pair is kept. One that is a part of a sum may say little by itself.
+fn keep(pass: &Pass) -> f64 {
+    match (&pass.sum, pass.effective_score()) {
+        (Some(_), Score::FellegiSunter) => LEAST_PART,
+        (Some(_), Score::Weighted) => 0.0,
+        _ => pass.keep_threshold(),
+    }
+}
+
+impl PassPlan {
+    /// Whether what each comparison says of a pair is kept, for sums that share it.
+    #[must_use]
+    pub fn weighs_sums(&self) -> bool {
+        self.sum.is_some() && self.score == Score::FellegiSunter
+    }
+
+    /// The bytes that a kept pair takes while pairs are kept and decided.
+    #[must_use]
+    pub fn bytes_of_pair(&self) -> u64 {
+        let edge = 2 * size_of::<Edge>();
+        let sum = match (&self.sum, self.weighs_sums()) {
+            (None, _) => 0,
+            // The pair as a candidate, from both of its ends, and what is said of it, twice.
+            (Some(_), true) => 96 + 16 * self.comparisons.len(),
+            (Some(_), false) => 96,
+        };
+        (edge + sum) as u64
+    }
+
+    /// What a sum's groups need to hold, where comparisons score its pairs.
+    #[must_use]
+    pub fn thresholds(&self) -> Option<Thresholds> {
+        let measure = match self.score {
+            Score::All => return None,
+            Score::Weighted => Measure::Mean,
+            Score::FellegiSunter => Measure::Odds,
+        };
+        Some(Thresholds {
+            measure,
+            accept: self.rules.accept,
+            review: self.review,
+            margin: self.rules.margin,
         })
     }
 }
@@ -237,6 +293,14 @@ pub fn validate(spec: &MatchingSpec) -> Result<(), Vec<SpecError>> {
     } else {
         Err(errors)
     }
+}
+
+/// What [`validate`] finds in the readable rest of a wrong document.
+#[must_use]
+pub fn mistakes_in_the_rest(rest: &Rest) -> Vec<SpecError> {
+    let mut errors = validate(&rest.spec).err().unwrap_or_default();
+    errors.retain(|error| rest.is_of_the_document(error));
+    errors
 }
 
 fn source_name(dataset: &Dataset) -> Option<&str> {
@@ -416,45 +480,7 @@ fn check(
             let path = format!("passes[{index}].compare[{at}]");
             check_comparison(comparison, &path, left, right, &mut add);
         }
-        for (outer, block) in pass.block.iter().flatten().enumerate() {
-            for (inner, sql) in block.iter().enumerate() {
-                let path = format!("passes[{index}].block[{outer}][{inner}]");
-                match expression::entry(session, sql) {
-                    Ok(Entry::Equal(_)) => {}
-                    Ok(Entry::Near(near)) if pass.sum.is_some() => {
-                        add(
-                            path,
-                            format!(
-                                "{near} has no meaning beside sum, whose records are grouped by \
-                                 equal values; for dates set sum.windowDays and sum.dateColumn"
-                            ),
-                        );
-                        continue;
-                    }
-                    Ok(Entry::Near(near)) => {
-                        check_near(&near, &path, left, right, &mut add);
-                        continue;
-                    }
-                    Err(message) => {
-                        add(path, message);
-                        continue;
-                    }
-                }
-                let mistakes = [("left", left), ("right", right)].map(|(side, columns)| {
-                    expression::plan(session, sql, columns)
-                        .err()
-                        .map(|m| (side, m))
-                });
-                match mistakes {
-                    [Some((_, one)), Some((_, other))] if one == other => add(path, one),
-                    mistakes => {
-                        for (side, message) in mistakes.into_iter().flatten() {
-                            add(path.clone(), format!("on the {side}: {message}"));
-                        }
-                    }
-                }
-            }
-        }
+        blocks::check(pass, index, (left, right), session, &mut add);
     }
     let known = |side, name: &str| match side {
         Side::Left => left(name),
@@ -485,52 +511,6 @@ fn is_derivable(pass: &Pass) -> bool {
                     Method::Text(_) => false,
                 }
         })
-}
-
-fn check_near(
-    near: &Near,
-    path: &str,
-    left: &Columns<'_>,
-    right: &Columns<'_>,
-    add: &mut dyn FnMut(String, String),
-) {
-    let name = &near.column;
-    let mut found = Vec::new();
-    for (side, lookup) in [("left", left(name)), ("right", right(name))] {
-        match lookup {
-            Lookup::Unknown => {}
-            Lookup::Absent(present) => add(
-                path.to_owned(),
-                format!(
-                    "there is no column `{name}` on the {side}; there are {}",
-                    quoted(&present)
-                ),
-            ),
-            Lookup::Type(data_type) if matches!(kind(&data_type), Kind::Number | Kind::Date) => {
-                found.push(data_type);
-            }
-            Lookup::Type(data_type) => add(
-                path.to_owned(),
-                format!(
-                    "near needs numbers or dates and `{name}` is {} on the {side}; declare it, as \
-                     in {side}.columns: [{{name: {name}, type: \"decimal(18,2)\"}}]",
-                    words(&data_type)
-                ),
-            ),
-        }
-    }
-    if let [one, other] = found.as_slice()
-        && kind(one) != kind(other)
-    {
-        add(
-            path.to_owned(),
-            format!(
-                "compares {} on the left with {} on the right; give both the same type",
-                words(one),
-                words(other)
-            ),
-        );
-    }
 }
 
 /// Kinds of values that compare with each other.

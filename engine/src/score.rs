@@ -2,10 +2,11 @@
 
 mod chunks;
 pub mod fellegi_sunter;
-mod frequency;
+pub mod frequency;
 pub mod levels;
 pub mod model;
 mod pattern;
+mod rivals;
 mod sample;
 mod scorer;
 mod spec;
@@ -38,6 +39,8 @@ fn rounded(score: f64) -> f64 {
 pub struct Scored {
     /// The kept pairs, in no order.
     pub edges: Vec<Edge>,
+    /// What each comparison says of each kept pair, side by side, where the pass adds up.
+    pub evidence: Vec<f64>,
     /// The candidate pairs that were compared.
     pub candidates: u64,
 }
@@ -47,12 +50,11 @@ pub struct Scored {
 pub struct Most {
     /// By `limits.maxEdges`.
     pub edges: u64,
+    /// The bytes of one.
+    pub bytes: u64,
     /// By the memory: what is left of it, and all of it.
     pub memory: (u64, u64),
 }
-
-/// What a kept pair takes while pairs are kept and assigned.
-const BYTES_OF_EDGE: u64 = 2 * size_of::<Edge>() as u64;
 
 impl Most {
     /// Holds the number of kept pairs against both.
@@ -71,7 +73,7 @@ impl Most {
             });
         }
         let (free, limit) = self.memory;
-        let needed = kept.saturating_mul(BYTES_OF_EDGE);
+        let needed = kept.saturating_mul(self.bytes);
         if needed <= free {
             return Ok(());
         }
@@ -99,6 +101,7 @@ pub async fn score_all(
     let compared = Arc::new(AtomicU64::new(0));
     let kept = Arc::new(AtomicU64::new(0));
     let total = candidates.at_most;
+    let adds_up = pass.weighs_sums();
     let mut parts = JoinSet::new();
     for part in candidates.parts {
         let (scorer, progress) = (scorer.clone(), progress.clone());
@@ -106,12 +109,14 @@ pub async fn score_all(
         let pass = pass.name.clone();
         parts.spawn(async move {
             let (mut edges, mut scratch) = (Vec::new(), Scratch::default());
+            let mut evidence = Vec::new();
             for pairs in part {
                 if progress.is_cancelled() {
                     return Err(Error::Cancelled);
                 }
                 let before = edges.len();
-                scorer.score(&pairs.left, &pairs.right, &mut scratch, &mut edges);
+                let wanted = adds_up.then_some(&mut evidence);
+                scorer.score(&pairs.left, &pairs.right, &mut scratch, &mut edges, wanted);
                 let rows = pairs.left.len() as u64;
                 let done = compared.fetch_add(rows, Ordering::Relaxed) + rows;
                 let count = (edges.len() - before) as u64;
@@ -119,17 +124,28 @@ pub async fn score_all(
                 progress.advance(done, total);
                 tokio::task::yield_now().await;
             }
-            Ok(edges)
+            Ok((edges, evidence))
         });
     }
-    let mut edges = Vec::new();
+    let (mut edges, mut evidence) = (Vec::new(), Vec::new());
     while let Some(part) = parts.join_next().await {
-        edges.extend(part??);
+        let part = part??;
+        edges.extend(part.0);
+        evidence.extend(part.1);
     }
     Ok(Scored {
         edges,
+        evidence,
         candidates: compared.load(Ordering::Relaxed),
     })
+}
+
+/// What one thread makes of its pairs.
+#[derive(Default)]
+struct Own {
+    edges: Vec<Edge>,
+    evidence: Vec<f64>,
+    scratch: Scratch,
 }
 
 /// As [`score_all`], where values are in files: chunk by chunk, with the values of the records that
@@ -149,7 +165,9 @@ pub fn score_chunks(
     let total = candidates.at_most;
     let pairs = candidates.parts.into_iter().flatten();
     let pairs = pairs.flat_map(|pairs| pairs.left.into_iter().zip(pairs.right));
+    let adds_up = pass.weighs_sums();
     let mut edges: Vec<Edge> = Vec::new();
+    let mut evidence = Vec::new();
     chunks::each_chunk(pass, sides, pairs, |chunk| {
         let Chunk {
             features,
@@ -160,29 +178,38 @@ pub fn score_chunks(
         } = chunk;
         let learned = learned.map(|learned| learned.among(Some(&lefts), Some(&rights)));
         let scorer = Scorer::new(pass, Arc::new(features), learned);
-        let parts = chunks::in_batches(left.len(), |own: &mut (Vec<Edge>, Scratch), range| {
+        let parts = chunks::in_batches(left.len(), |own: &mut Own, range| {
             if progress.is_cancelled() {
                 return Err(Error::Cancelled);
             }
-            let (edges, scratch) = own;
+            let Own {
+                edges,
+                evidence,
+                scratch,
+            } = own;
+            let wanted = adds_up.then_some(evidence);
             let before = edges.len();
             let rows = range.len() as u64;
-            scorer.score(&left[range.clone()], &right[range], scratch, edges);
+            scorer.score(&left[range.clone()], &right[range], scratch, edges, wanted);
             let done = compared.fetch_add(rows, Ordering::Relaxed) + rows;
             let count = (edges.len() - before) as u64;
             most.check(&pass.name, kept.fetch_add(count, Ordering::Relaxed) + count)?;
             progress.advance(done, total);
             Ok(())
         })?;
-        edges.extend(parts.into_iter().flat_map(|(own, _)| own).map(|edge| Edge {
-            left: lefts[edge.left as usize],
-            right: rights[edge.right as usize],
-            ..edge
-        }));
+        for own in parts {
+            edges.extend(own.edges.into_iter().map(|edge| Edge {
+                left: lefts[edge.left as usize],
+                right: rights[edge.right as usize],
+                ..edge
+            }));
+            evidence.extend(own.evidence);
+        }
         Ok(())
     })?;
     Ok(Scored {
         edges,
+        evidence,
         candidates: compared.into_inner(),
     })
 }

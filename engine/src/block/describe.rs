@@ -1,10 +1,11 @@
 //! Blocks for people: what a pass's blocks are and how many pairs they give, and which of them hold
 //! for one pair.
 
-use super::evaluate::Block;
+use super::evaluate::{Block, given_blocks};
 use super::worst::worst;
 use super::{Open, WORST_KEYS, blocks, found};
 use crate::error::Error;
+use crate::expression::Entry;
 use crate::plan::PassPlan;
 use crate::values::{Form, Values};
 use datafusion::arrow::array::{Array, ArrayRef};
@@ -53,6 +54,7 @@ pub fn which_blocks(
         blocks(session, pass, left, right, budget)?.blocks
     };
     let looks_at_files = found.iter().any(|block| block.numbered.is_some());
+    let counting = counting_words(session, pass, (left, l), (right, r))?;
     let (l, r) = if pass.blocks.is_some() || looks_at_files {
         let one = |side: Open<'_>, row: usize| {
             let row = u32::try_from(row).unwrap_or(u32::MAX);
@@ -73,18 +75,44 @@ pub fn which_blocks(
     } else {
         (l, r)
     };
-    found
-        .iter()
-        .map(|block| {
+    (found.iter().enumerate())
+        .map(|(at, block)| {
             Ok(Verdict {
                 block: block.text(),
-                failed: failed(block, l, r)?,
+                failed: failed(block, (l, r), counting.get(at) != Some(&false))?,
             })
         })
         .collect()
 }
 
-fn failed(block: &Block, l: usize, r: usize) -> Result<Option<Failed>, Error> {
+/// For each given block whether the two records share a word that counts, which all open records
+/// say; nothing where no block asks for words.
+fn counting_words(
+    session: &SessionContext,
+    pass: &PassPlan,
+    (left, l): (Open<'_>, usize),
+    (right, r): (Open<'_>, usize),
+) -> Result<Vec<bool>, Error> {
+    let has_words = |block: &Vec<Entry>| block.iter().any(|e| matches!(e, Entry::Words(_)));
+    let blocks = pass.blocks.iter().flatten();
+    if !blocks.clone().any(has_words) {
+        return Ok(Vec::new());
+    }
+    let row = |row: usize| u32::try_from(row).unwrap_or(u32::MAX);
+    let all = blocks.cloned().collect::<Vec<_>>();
+    (given_blocks(session, pass, &all, left, right)?.iter())
+        .map(|block| {
+            let shared = block.condition(left.open, right.open)?.words;
+            Ok(shared.is_none_or(|shared| shared.first(row(l), row(r)).is_some()))
+        })
+        .collect()
+}
+
+fn failed(
+    block: &Block,
+    (l, r): (usize, usize),
+    shares_a_word: bool,
+) -> Result<Option<Failed>, Error> {
     let value = |values: &ArrayRef, row: usize| {
         (values.is_valid(row))
             .then(|| array_value_to_string(values, row))
@@ -109,6 +137,9 @@ fn failed(block: &Block, l: usize, r: usize) -> Result<Option<Failed>, Error> {
         if !both || !near.range.holds(row(l), row(r)) {
             return failed(&near.label, &near.left, &near.right);
         }
+    }
+    if let Some(words) = block.words.as_ref().filter(|_| !shares_a_word) {
+        return failed(&words.label, &words.left, &words.right);
     }
     Ok(None)
 }

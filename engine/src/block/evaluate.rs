@@ -6,6 +6,7 @@ use super::join::Condition;
 use super::near::{Range, Window};
 use super::number::NONE;
 use super::stored::{self, Made, Numbered, Source};
+use super::words::{PerRow, Shared, Worded};
 use crate::compare::common_scale;
 use crate::error::Error;
 use crate::expression::{self, Entry, Lookup, Near};
@@ -13,7 +14,7 @@ use crate::plan::PassPlan;
 use crate::values::Form;
 use crds::matching::{Bound, DateWindow, NumberBound, PercentBase};
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
-use datafusion::arrow::compute::{CastOptions, cast_with_options};
+use datafusion::arrow::compute::{CastOptions, cast_with_options, concat};
 use datafusion::arrow::datatypes::{DataType, Date32Type};
 use datafusion::logical_expr_common::type_coercion::binary::comparison_coercion;
 use datafusion::prelude::SessionContext;
@@ -26,6 +27,8 @@ pub struct Block {
     pub equals: Vec<Equal>,
     /// Values that must be near.
     pub nears: Vec<Within>,
+    /// Texts that must share a word.
+    pub words: Option<Worded>,
     /// The places of the columns that it looks at, on the left and on the right.
     pub columns: (BTreeSet<usize>, BTreeSet<usize>),
     /// Where values are in files: what `equals` says, numbered; its arrays are empty then.
@@ -85,6 +88,11 @@ impl Block {
                     block.columns.1.extend(place(right));
                     block.nears.push(Within::given(near, left, right, &path)?);
                 }
+                Entry::Words(words) => {
+                    let l = value(session, &words.sql, left, &path, &mut block.columns.0)?;
+                    let r = value(session, &words.sql, right, &path, &mut block.columns.1)?;
+                    block.words = Some(Worded::new(words, &l, &r, &path)?);
+                }
             }
         }
         Ok(block)
@@ -94,7 +102,9 @@ impl Block {
     pub fn text(&self) -> String {
         let equals = self.equals.iter().map(|equal| equal.label.as_str());
         let nears = self.nears.iter().map(|near| near.label.as_str());
-        let text = equals.chain(nears).collect::<Vec<_>>().join(" AND ");
+        let words = self.words.iter().map(|words| words.label.as_str());
+        let text = equals.chain(nears).chain(words).collect::<Vec<_>>();
+        let text = text.join(" AND ");
         if text.is_empty() {
             "every pair".into()
         } else {
@@ -112,6 +122,16 @@ impl Block {
             |row: usize| right[row] && self.nears.iter().all(|near| near.right.is_valid(row)),
         );
         let ranges = self.nears.iter().map(|near| near.range.clone()).collect();
+        let words = self.words.as_ref().map(|words| words.shared(&takes_part));
+        let has_words = |of: fn(&Shared) -> &PerRow, row: usize| {
+            words
+                .as_ref()
+                .is_none_or(|words| !of(words).of(row).is_empty())
+        };
+        let takes_part = (
+            |row: usize| takes_part.0(row) && has_words(|words| &words.left, row),
+            |row: usize| takes_part.1(row) && has_words(|words| &words.right, row),
+        );
         if self.equals.is_empty() {
             let one = |rows: usize, takes_part: &dyn Fn(usize) -> bool| {
                 (0..rows)
@@ -123,6 +143,7 @@ impl Block {
                 right: one(right.len(), &takes_part.1),
                 count: 1,
                 ranges,
+                words,
             });
         }
         if let Some(Numbered { numbers, .. }) = &self.numbered {
@@ -136,6 +157,7 @@ impl Block {
                 right: among(&numbers.right, &takes_part.1),
                 count: numbers.count,
                 ranges,
+                words,
             });
         }
         let side = |of: fn(&Equal) -> &ArrayRef| -> Vec<ArrayRef> {
@@ -152,6 +174,7 @@ impl Block {
             right: numbers.right,
             count: numbers.count,
             ranges,
+            words,
         })
     }
 }
@@ -471,6 +494,27 @@ fn of_files(
                 let l = column(left, &mut block.columns.0)?;
                 let r = column(right, &mut block.columns.1)?;
                 block.nears.push(Within::given(near, &l, &r, &path)?);
+            }
+            Entry::Words(words) => {
+                let text = |side: Open<'_>, used: &mut BTreeSet<usize>| {
+                    let mut own = BTreeSet::new();
+                    let empty = RecordBatch::new_empty(side.values.schema());
+                    value(session, &words.sql, &empty, &path, &mut own)?;
+                    let columns: Vec<usize> = own.iter().copied().collect();
+                    used.extend(own);
+                    let batches = side.values.steps(Form::Compared, &columns);
+                    let texts = batches
+                        .map(|batch| {
+                            let unused = &mut BTreeSet::new();
+                            value(session, &words.sql, &batch?, &path, unused)
+                        })
+                        .collect::<Result<Vec<_>, Error>>()?;
+                    let texts: Vec<&dyn Array> = texts.iter().map(AsRef::as_ref).collect();
+                    Ok::<_, Error>(concat(&texts)?)
+                };
+                let l = text(left, &mut block.columns.0)?;
+                let r = text(right, &mut block.columns.1)?;
+                block.words = Some(Worded::new(words, &l, &r, &path)?);
             }
         }
     }

@@ -290,7 +290,7 @@ proptest! {
             .map(|(l, r)| (u32::try_from(l).unwrap(), u32::try_from(r).unwrap())).collect();
         let (ls, rs): (Vec<u32>, Vec<u32>) = all.into_iter().unzip();
         let mut edges = Vec::new();
-        scorer.score(&ls, &rs, &mut Scratch::default(), &mut edges);
+        scorer.score(&ls, &rs, &mut Scratch::default(), &mut edges, None);
         let kept: PairSet = edges.iter().map(|e| (e.left, e.right)).collect();
         let (lo, ro) = (vec![true; left.len()], vec![true; right.len()]);
         let found = found_pairs(&pass, (&l, &lo), (&r, &ro), 2);
@@ -303,6 +303,7 @@ fn a_near_is_read_and_its_mistakes_are_told() {
     let session = expression::session(1);
     let near = |text: &str| match expression::entry(&session, text) {
         Ok(Entry::Near(near)) => near.to_string(),
+        Ok(Entry::Words(words)) => words.to_string(),
         Ok(Entry::Equal(sql)) => format!("equal {sql}"),
         Err(message) => message,
     };

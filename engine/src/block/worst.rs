@@ -7,6 +7,7 @@ use datafusion::arrow::array::ArrayRef;
 use datafusion::arrow::util::display::array_value_to_string;
 use std::cmp::Reverse;
 use std::fmt;
+use std::ops::Range;
 
 /// A key, its values, and how many pairs it gives.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,10 +45,19 @@ pub fn worst(found: &Found, left: Open<'_>, most: usize) -> Result<Vec<Worst>, E
         let range = &found.condition.ranges[found.join.sorted_by?];
         Some(range.left(run.left).div_euclid(range.window().bucket()?))
     };
-    let key = |run: &Run| (found.condition.left[run.left as usize], bucket(run));
-    let mut worst: Vec<(u64, &[Run])> = Vec::new();
-    for same in runs.chunk_by(|a, b| key(a) == key(b)) {
-        let pairs = same.iter().map(|run| run.pairs()).sum();
+    let key = |at: usize| {
+        let (run, word) = (&runs[at], found.join.words.get(at));
+        (found.condition.left[run.left as usize], word, bucket(run))
+    };
+    let mut worst: Vec<(u64, Range<usize>)> = Vec::new();
+    let mut start = 0;
+    for end in 1..=runs.len() {
+        if end < runs.len() && key(end) == key(start) {
+            continue;
+        }
+        let same = start..end;
+        start = end;
+        let pairs = runs[same.clone()].iter().map(|run| run.pairs()).sum();
         if worst.len() == most && worst.last().is_some_and(|last| last.0 >= pairs) {
             continue;
         }
@@ -59,8 +69,10 @@ pub fn worst(found: &Found, left: Open<'_>, most: usize) -> Result<Vec<Worst>, E
     worst
         .into_iter()
         .map(|(pairs, same)| {
+            let word = found.join.words.get(same.start).copied();
+            let same = &runs[same];
             Ok(Worst {
-                values: values(found, left, same)?,
+                values: values(found, left, word, same)?,
                 left: same.len() as u64,
                 right: same.iter().map(|run| run.to).max().map_or(0, |to| {
                     u64::from(to - same.iter().map(|run| run.from).min().unwrap_or(to))
@@ -71,7 +83,7 @@ pub fn worst(found: &Found, left: Open<'_>, most: usize) -> Result<Vec<Worst>, E
         .collect()
 }
 
-fn values(found: &Found, left: Open<'_>, runs: &[Run]) -> Result<String, Error> {
+fn values(found: &Found, left: Open<'_>, word: Option<u32>, runs: &[Run]) -> Result<String, Error> {
     let Some(first) = runs.first() else {
         return Ok(String::new());
     };
@@ -98,7 +110,10 @@ fn values(found: &Found, left: Open<'_>, runs: &[Run]) -> Result<String, Error> 
             format!("{} {low} to {high}", near.column)
         }
     });
-    let all: Vec<String> = equals.into_iter().chain(nears).collect();
+    let shared = found.condition.words.as_ref();
+    let word = word.and_then(|word| shared?.texts.get(word as usize));
+    let word = word.map(|word| format!("word {word}"));
+    let all: Vec<String> = equals.into_iter().chain(nears).chain(word).collect();
     Ok(if all.is_empty() {
         "every record".into()
     } else {

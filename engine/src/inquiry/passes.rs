@@ -47,10 +47,11 @@ pub fn all(work: Work<'_>, watch: Watch, matched: &Matched) -> Result<Vec<PassAn
             blocks: inquiry.blocks(),
             comparisons: Vec::new(),
             prior: None,
+            rivals: None,
             weight: None,
             score: None,
             accept: pass.rules.accept,
-            review: pass.keep,
+            review: pass.review,
             margin: pass.rules.margin,
             ambiguous: false,
             tied: false,
@@ -213,8 +214,9 @@ impl Inquiry<'_> {
         let scorer = scoring.within(self.pass, &left, &right)?;
         let explained = scorer.explain(l, r);
         answer.score = Some(explained.score);
-        if let Some((prior, _)) = &explained.learned {
-            answer.prior = Some(*prior);
+        if let Some(learned) = &explained.learned {
+            answer.prior = Some(learned.prior);
+            answer.rivals = Some(-learned.rivals);
             answer.weight = Some(explained.weight);
         }
         for index in 0..self.pass.comparisons.len() {
@@ -235,7 +237,8 @@ impl Inquiry<'_> {
     ) -> Result<ComparisonAnswer, Error> {
         let plan = &self.pass.comparisons[index];
         let similarity = explained.similarities[index];
-        let learned = explained.learned.as_ref().map(|(_, parts)| parts[index]);
+        let learned = explained.learned.as_ref();
+        let learned = learned.map(|learned| learned.contributions[index]);
         let level = plan.levels.level(similarity);
         let unlearned = if similarity.is_nan() {
             0.0
@@ -276,7 +279,9 @@ impl Inquiry<'_> {
             Decision::NotBlocked
         } else if dropped {
             Decision::RequiredFailed
-        } else if answer.score.is_some_and(|score| score < answer.review) {
+        } else if (self.pass.sum.is_none())
+            && answer.score.is_some_and(|score| score < answer.review)
+        {
             Decision::BelowThreshold
         } else if self.chosen().any(|pair| super::touches(pair, self.watch)) {
             Decision::AssignedElsewhere
@@ -301,5 +306,6 @@ fn why(split: &Split) -> &'static str {
         Why::Ambiguous => "ambiguous",
         Why::Contested { .. } => "contested",
         Why::BudgetExhausted => "budgetExhausted",
+        Why::Unsure => "unsure",
     }
 }

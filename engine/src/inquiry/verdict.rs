@@ -231,6 +231,7 @@ fn group(group: &SumGroup) -> String {
             || ", and another record needs some of these parts".into(),
             |rival| format!(", and {} {rival} needs some of these parts", group.side),
         ),
+        "unsure" => ", whose score is below accept".into(),
         _ => ", and the search ended at nodeBudget or maxCandidates".into(),
     };
     let review = match group.outcome.as_str() {

@@ -104,7 +104,16 @@ impl<'a> Reasons<'a> {
         let left = (&left.batch, left.place(edge.left) as usize);
         let right = (&right.batch, right.place(edge.right) as usize);
         match (&pair.split, &pass.sum, &self.scorers[pair.pass]) {
-            (Some(split), Some(sum), _) => explain::reason_of_sum(sum, split, left, right),
+            (Some(split), Some(sum), scorer) => {
+                let text = explain::reason_of_sum(sum, split, left, right)?;
+                let Some(scorer) = scorer else {
+                    return Ok(text);
+                };
+                let [l, r] = &self.compared;
+                let explained = scorer.explain(l.place(edge.left), r.place(edge.right));
+                let compared = explain::reason(pass, &explained, left, right, None)?;
+                Ok(format!("{text}; {compared}"))
+            }
             (_, _, Some(scorer)) => {
                 let [l, r] = &self.compared;
                 let explained = scorer.explain(l.place(edge.left), r.place(edge.right));
@@ -122,6 +131,8 @@ impl<'a> Reasons<'a> {
         let [l, r] = &self.compared;
         let scorer = self.scorers[pair.pass].as_ref()?;
         let explained = scorer.explain(l.place(edge.left), r.place(edge.right));
-        explain::steps(&self.passes[pair.pass], &explained, edge.score)
+        // A sum's score is that of the group.
+        let score = pair.split.map_or(edge.score, |_| explained.score);
+        explain::steps(&self.passes[pair.pass], &explained, score)
     }
 }

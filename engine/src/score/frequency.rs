@@ -132,11 +132,8 @@ impl<'a> Bytes<'a> {
 
 /// The rarity of each value by its counts on both sides; not a number where one side lacks it.
 fn rarities(counts: &[[u64; 2]]) -> Vec<f64> {
-    let sides = || counts.iter().flatten();
-    let values_seen = |times| sides().filter(|&&count| count == times).count() as u64;
-    let one_off = 2.0 * float(values_seen(2)) / float(values_seen(1).max(1));
-    let one_off = one_off.clamp(*ONE_OFF.start(), *ONE_OFF.end());
-    let records: u64 = sides().sum();
+    let one_off = one_off(counts);
+    let records: u64 = counts.iter().flatten().sum();
     let rarity = |&[left, right]: &[u64; 2]| {
         if left == 0 || right == 0 {
             return f64::NAN;
@@ -147,11 +144,19 @@ fn rarities(counts: &[[u64; 2]]) -> Vec<f64> {
     counts.iter().map(rarity).collect()
 }
 
+/// How many records a value seen once stands for, by how often each value occurs on both sides.
+pub fn one_off(counts: &[[u64; 2]]) -> f64 {
+    let sides = || counts.iter().flatten();
+    let values_seen = |times| sides().filter(|&&count| count == times).count() as u64;
+    let one_off = 2.0 * float(values_seen(2)) / float(values_seen(1).max(1));
+    one_off.clamp(*ONE_OFF.start(), *ONE_OFF.end())
+}
+
 #[expect(
     clippy::cast_precision_loss,
     reason = "counts of records stay far below 2^52"
 )]
-fn float(count: u64) -> f64 {
+pub fn float(count: u64) -> f64 {
     count as f64
 }
 

@@ -3,7 +3,8 @@
 use super::Features;
 use super::chunks::{each_chunk, in_batches};
 use super::model::{PassModel, Training};
-use super::pattern::{Counter, Pattern};
+use super::pattern::{Counter, Patterns};
+use super::rivals::Rivalry;
 use super::sample::{MOST_CANDIDATES, random, random_pairs, shuffled};
 use super::train::{Evidence, train};
 use crate::block::{Block, Candidates, pairs_of};
@@ -81,8 +82,8 @@ pub async fn learn(
         converged,
     };
     let training_counts = training(0, false);
-    let found = count(pass, comparisons, found, progress).await?;
-    let random = count(pass, comparisons, random, progress).await?;
+    let (found, patterns) = count(pass, comparisons, found, progress).await?;
+    let (_, random) = count(pass, comparisons, random, progress).await?;
     let levels: Vec<usize> = pass
         .comparisons
         .iter()
@@ -90,8 +91,14 @@ pub async fn learn(
         .collect();
     let learned = train(&Evidence {
         levels: &levels,
-        candidates: &found,
-        random: &random,
+        candidates: &patterns.counts,
+        random: &random.counts,
+        rivalry: Rivalry::new(
+            &patterns.places,
+            [&found.left, &found.right],
+            (float(lefts.len()), float(rights.len())),
+            one_partner(pass),
+        ),
         free: &free(pass, &candidates.blocks),
         space: float(kept) * float(rights.len()),
         start: 1.0 / float(lefts.len().max(rights.len()).max(1)),
@@ -107,6 +114,18 @@ pub async fn learn(
         ..training_counts
     };
     PassModel::new(pass, &learned, training).as_read_back()
+}
+
+/// Whether a left and whether a right record has one partner at most. A sum's parts share theirs.
+#[must_use]
+pub fn one_partner(pass: &PassPlan) -> [bool; 2] {
+    match pass.rules.cardinality {
+        _ if pass.weighs_sums() => [false, false],
+        Cardinality::OneToOne => [true, true],
+        Cardinality::OneToMany => [false, true],
+        Cardinality::ManyToOne => [true, false],
+        Cardinality::ManyToMany => [false, false],
+    }
 }
 
 /// The largest share of matches that a cardinality allows.
@@ -166,16 +185,19 @@ async fn blocked(blocks: &[Block], left: &[bool], right: &[bool]) -> Result<Pair
     Ok(pairs)
 }
 
-/// The patterns of pairs, counted on all threads.
+/// The pairs again, and their patterns, counted on all threads.
 async fn count(
     pass: &PassPlan,
     comparisons: &Comparisons<'_>,
     pairs: Pairs,
     progress: &Arc<dyn Progress>,
-) -> Result<Vec<(Pattern, u64)>, Error> {
+) -> Result<(Arc<Pairs>, Patterns), Error> {
     let features = match comparisons {
         Comparisons::Held(features) => features,
-        Comparisons::Stored(sides) => return count_chunks(pass, *sides, &pairs, progress.as_ref()),
+        Comparisons::Stored(sides) => {
+            let patterns = count_chunks(pass, *sides, &pairs, progress.as_ref())?;
+            return Ok((Arc::new(pairs), patterns));
+        }
     };
     let threads = available_parallelism().map_or(1, usize::from);
     let pairs = Arc::new(pairs);
@@ -193,8 +215,8 @@ async fn count(
                 let range = begin..(begin + BATCH).min(end);
                 let blocks = pairs.blocks.get(range.clone()).unwrap_or_default();
                 features.count(
-                    &pairs.left[range.clone()],
-                    &pairs.right[range],
+                    begin,
+                    (&pairs.left[range.clone()], &pairs.right[range]),
                     blocks,
                     &mut counter,
                 );
@@ -206,7 +228,7 @@ async fn count(
     while let Some(part) = parts.join_next().await {
         counter.merge(part??);
     }
-    Ok(counter.sorted())
+    Ok((pairs, counter.sorted()))
 }
 
 /// As [`count`], where values are in files.
@@ -215,7 +237,7 @@ fn count_chunks(
     sides: [&Values; 2],
     pairs: &Pairs,
     progress: &dyn Progress,
-) -> Result<Vec<(Pattern, u64)>, Error> {
+) -> Result<Patterns, Error> {
     let mut counter = Counter::default();
     let all = pairs.left.iter().copied().zip(pairs.right.iter().copied());
     each_chunk(pass, sides, all, |chunk| {
@@ -226,7 +248,7 @@ fn count_chunks(
             let (from, to) = (chunk.first + range.start, chunk.first + range.end);
             let blocks = pairs.blocks.get(from..to).unwrap_or_default();
             let (left, right) = (&chunk.left[range.clone()], &chunk.right[range]);
-            chunk.features.count(left, right, blocks, own);
+            chunk.features.count(from, (left, right), blocks, own);
             Ok(())
         })?;
         for part in parts {
@@ -255,6 +277,6 @@ fn free(pass: &PassPlan, blocks: &[Block]) -> Vec<u16> {
     clippy::cast_precision_loss,
     reason = "numbers of records stay far below 2^52"
 )]
-fn float(count: usize) -> f64 {
+pub fn float(count: usize) -> f64 {
     count as f64
 }
