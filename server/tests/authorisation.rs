@@ -253,10 +253,10 @@ impl Stage {
         if method == "OPTIONS" {
             return send(&path);
         }
-        let begun = self.server.request("POST", &path.replace("/{id}", ""));
-        let begun = begin(begun.header("Tus-Resumable", "1.0.0"));
-        let begun = begun.bearer_auth(&self.owner).send().await.unwrap();
-        let place = begun.headers()["location"].to_str().unwrap().to_owned();
+        let request = self.server.request("POST", &path.replace("/{id}", ""));
+        let request = begin(request.header("Tus-Resumable", "1.0.0"));
+        let request = request.bearer_auth(&self.owner).send().await.unwrap();
+        let place = request.headers()["location"].to_str().unwrap().to_owned();
         let request = send(&place);
         if method == "PATCH" {
             request

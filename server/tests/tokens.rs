@@ -40,7 +40,10 @@ async fn a_machine_works_in_its_project_and_no_other_exists_for_it(db: PgPool) {
     let list = json_of(get(&server, &machine, "/api/v2/projects").await).await;
     assert_eq!(
         list["items"],
-        json!([{"id": project, "slug": "treasury", "name": "treasury", "role": "editor"}])
+        json!([{
+            "id": project, "slug": "treasury", "name": "treasury", "role": "editor",
+            "counts": {"members": 1, "uploads": 1, "runs": 0}
+        }])
     );
     for path in ["/api/v2/projects/risk", "/api/v2/projects/risk/uploads"] {
         assert_problem(get(&server, &machine, path).await, 404, "not-found").await;
