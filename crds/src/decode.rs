@@ -9,6 +9,7 @@ mod dataset;
 mod fields;
 mod pass;
 mod run;
+mod yaml;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -48,7 +49,7 @@ impl fmt::Display for SpecError {
 /// Every mistake of the document, in the order of the document; paths of a whole
 /// `ReconciliationJob` start with `spec.`.
 pub fn spec_from_yaml(text: &str) -> Result<MatchingSpec, Vec<SpecError>> {
-    let value: Value = serde_yaml::from_str(text).map_err(|error| {
+    let value = yaml::value(text).map_err(|error| {
         vec![SpecError {
             path: String::new(),
             message: format!("this is not YAML: {error}"),

@@ -28,7 +28,9 @@ mod score;
 mod source;
 mod split;
 mod sum;
+mod threads;
 pub mod utils;
+mod written;
 
 pub use crds::decode::SpecError;
 pub use error::Error;
@@ -57,7 +59,6 @@ use score::Scorer;
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::thread::available_parallelism;
 use std::time::Instant;
 
 /// The output that holds what a run learned.
@@ -103,11 +104,11 @@ pub struct InputFile {
     pub name: String,
 }
 
-/// Runs a reconciliation on the current tokio runtime, whose threads it keeps busy, and writes
-/// `summary.json`, `pairs.parquet`, `differences.parquet`, `unmatched_left.parquet`,
+/// Runs a reconciliation on the current tokio runtime, on as many threads as it has workers, and
+/// writes `summary.json`, `pairs.parquet`, `differences.parquet`, `unmatched_left.parquet`,
 /// `unmatched_right.parquet`, `rejected.parquet`, `duplicates.parquet` and, if asked for,
-/// `pairs.csv`, `report.html` and `report.xlsx` into the output folder; and `model.json` where a pass with `score: fellegiSunter`
-/// was trained.
+/// `pairs.csv`, `report.html` and `report.xlsx` into the output folder; and `model.json` where a
+/// pass with `score: fellegiSunter` was trained.
 ///
 /// # Errors
 /// See [`Error`]. The output folder is then as it was before.
@@ -122,6 +123,7 @@ pub async fn run(request: RunRequest, progress: Arc<dyn Progress>) -> Result<Sum
         model,
     } = request;
     validate(&spec).map_err(Error::Spec)?;
+    report::check(&out_dir)?;
     let model = given_model(&spec, model.as_deref())?;
     let opened = open(
         spec,
@@ -304,7 +306,7 @@ async fn open(
     progress: &Arc<dyn Progress>,
 ) -> Result<Opened, Error> {
     let spec = Arc::new(spec);
-    let session = expression::session(available_parallelism().map_or(1, usize::from));
+    let session = expression::session(threads::count());
     progress.phase(Phase::Read);
     let sides = read_both(&spec, inputs, &session, plain_rows, progress).await?;
     let schema = |side: &Prepared| side.normalized.schema();

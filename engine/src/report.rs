@@ -3,6 +3,7 @@
 mod chart;
 mod figures;
 mod html;
+mod target;
 mod xlsx;
 
 use crate::diff::keyed::listing::Listing;
@@ -22,10 +23,13 @@ use datafusion::parquet::basic::Compression;
 use datafusion::parquet::file::properties::WriterProperties;
 use sha2::{Digest, Sha256};
 use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub use figures::Steps;
+pub use target::check;
+use target::{hidden_folder, parent_of};
 
 /// The file that tells that a run is complete; it is the last to appear.
 const SUMMARY: &str = "summary.json";
@@ -39,20 +43,20 @@ pub struct Draft {
 }
 
 impl Draft {
-    /// Starts a draft on the file system of `target`, so that publishing only renames.
+    /// Starts a draft on the file system of `target`, so that publishing only renames: in the folder
+    /// itself where it is there, which may be the root of a file system, else beside it.
     ///
     /// # Errors
     /// When the folder of `target` cannot be made or written.
     pub fn new(target: &Path) -> Result<Self, Error> {
-        let parent = match target.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
+        let home = if target.is_dir() {
+            target
+        } else {
+            let parent = parent_of(target);
+            fs::create_dir_all(parent).map_err(Error::io(parent))?;
+            parent
         };
-        fs::create_dir_all(parent).map_err(Error::io(parent))?;
-        let folder = tempfile::Builder::new()
-            .prefix(".reconcile-")
-            .tempdir_in(parent)
-            .map_err(Error::io(parent))?;
+        let folder = hidden_folder(home)?;
         let draft = Self {
             folder,
             target: target.to_owned(),
@@ -146,7 +150,7 @@ impl Draft {
 fn failed<E: Into<Box<dyn std::error::Error + Send + Sync>>>(path: &Path) -> impl Fn(E) -> Error {
     |error| Error::Io {
         path: path.to_owned(),
-        source: std::io::Error::other(error),
+        source: io::Error::other(error),
     }
 }
 

@@ -53,8 +53,8 @@ mod tails;
 #[cfg(test)]
 mod tests;
 
+use crate::threads;
 use candidates::Index;
-use std::thread::available_parallelism;
 
 /// What counts as a split.
 #[derive(Clone, Copy, Debug)]
@@ -166,8 +166,7 @@ pub fn solve(
     rules: &Rules,
     progress: &(dyn Fn(u64, u64) -> bool + Sync),
 ) -> Option<Outcome> {
-    let threads = available_parallelism().map_or(1, usize::from);
-    solve_on(threads, problem, rules, progress)
+    solve_on(threads::count(), problem, rules, progress)
 }
 
 fn solve_on(

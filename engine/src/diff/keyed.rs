@@ -140,7 +140,7 @@ pub fn set_aside(
         return Ok(None);
     };
 
-    let threads = thread::available_parallelism().map_or(1, usize::from);
+    let threads = crate::threads::count();
     let memory = spec.effective_limits().memory;
     let room = Room::new(memory / 4 * 3, threads);
     let count = partition::partitions_for(rows[0] + rows[1], recipe.width());

@@ -4,10 +4,11 @@ use crate::error::Error;
 use crate::ledger::Pair;
 use crate::outcome::Outcome;
 use crate::records::Records;
+use crate::written::Texts;
 use crds::matching::{MatchingSpec, Method};
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use datafusion::arrow::datatypes::{DataType, Date32Type, Decimal128Type, Int64Type};
-use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions, array_value_to_string};
+use datafusion::arrow::util::display::array_value_to_string;
 use std::collections::BTreeMap;
 
 /// Bars of the histogram of scores.
@@ -248,19 +249,14 @@ fn review_sample(inputs: &Inputs<'_>) -> Sample {
 }
 
 fn unmatched_sample(side: &str, records: &Records, rows: &[u32]) -> Result<Sample, Error> {
-    const OPTIONS: FormatOptions<'static> = FormatOptions::new();
     let schema = records.batch.schema();
-    let columns = records
-        .batch
-        .columns()
-        .iter()
-        .map(|column| ArrayFormatter::try_new(column, &OPTIONS))
-        .collect::<Result<Vec<_>, _>>()?;
+    let columns = records.batch.columns().iter().map(Texts::of);
+    let columns = columns.collect::<Result<Vec<_>, _>>()?;
     let mut shown = Vec::new();
     for &row in rows.iter().take(SAMPLE) {
         let mut cells = vec![records.keys[row as usize].clone()];
         for column in &columns {
-            cells.push(column.value(row as usize).try_to_string()?);
+            cells.push(column.text(row as usize)?);
         }
         shown.push(cells);
     }

@@ -9,9 +9,9 @@ use crate::block::{Block, Candidates, pairs_of};
 use crate::error::Error;
 use crate::plan::PassPlan;
 use crate::progress::Progress;
+use crate::threads;
 use crds::matching::Cardinality;
 use std::sync::Arc;
-use std::thread::available_parallelism;
 use tokio::task::JoinSet;
 
 /// Pairs that are compared in one go.
@@ -127,7 +127,7 @@ fn sampled(shuffled: &[u32], candidates: u64, records: usize) -> Vec<bool> {
 async fn blocked(blocks: &[Block], left: &[bool], right: &[bool]) -> Result<Pairs, Error> {
     let mut all: Vec<((u32, u32), u16)> = Vec::new();
     for (index, block) in blocks.iter().enumerate() {
-        let threads = available_parallelism().map_or(1, usize::from);
+        let threads = threads::count();
         let mut parts = JoinSet::new();
         for part in pairs_of(block, left, right, threads)? {
             parts.spawn_blocking(move || {
@@ -161,7 +161,7 @@ async fn count(
     pairs: Pairs,
     progress: &Arc<dyn Progress>,
 ) -> Result<Vec<(Pattern, u64)>, Error> {
-    let threads = available_parallelism().map_or(1, usize::from);
+    let threads = threads::count();
     let pairs = Arc::new(pairs);
     let part = pairs.left.len().div_ceil(threads).max(1);
     let mut parts = JoinSet::new();

@@ -23,6 +23,7 @@ use crate::progress::Progress;
 use crds::matching::{Dataset, Format, ReadOptions};
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::DataType;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// The rows of one file under their canonical columns, with their original values.
 #[derive(Debug)]
@@ -119,13 +120,19 @@ pub fn read(
     if !mistakes.is_empty() {
         return Err(Error::Spec(mistakes));
     }
-    match format {
+    let read = || match format {
         Format::Csv | Format::Tsv => csv::read(dataset, format, file, progress),
         Format::Ndjson | Format::Json => json::read(dataset, format, file, progress),
         Format::Parquet => parquet::read(dataset, file, progress),
         Format::Arrow => ipc::read(dataset, file, progress),
         Format::Xlsx => xlsx::read(dataset, file, progress),
-    }
+    };
+    // A library gives up on files that no writer of their format makes. What it was building is
+    // dropped, so nothing half-made is seen.
+    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| {
+        let detail = "the file is damaged and cannot be read; write it again";
+        Err(Error::input(file, detail))
+    })
 }
 
 /// The texts that mean null.
