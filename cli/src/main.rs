@@ -8,7 +8,9 @@ mod profile;
 mod progress;
 mod run;
 mod sources;
+mod stdout;
 mod table;
+mod threads;
 mod train;
 mod validate;
 
