@@ -2,12 +2,15 @@
 //!
 //! `RECONCILE_FUZZ_INPUTS=100000 cargo test -p crds --test fuzz` tries that many.
 
+mod inputs;
+
 use crds::decode::{spec_from_value, spec_from_yaml};
 use proptest::prelude::Rng;
-use proptest::test_runner::{RngAlgorithm, TestRng};
+use proptest::test_runner::TestRng;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Inputs unless the environment asks for more.
-const INPUTS: usize = 2_000;
+const INPUTS: u64 = 2_000;
 
 const SPEC: &str = r#"
 left:
@@ -114,31 +117,36 @@ fn mutated(random: &mut TestRng) -> String {
 
 #[test]
 fn damaged_specifications_are_decoded_or_have_errors() {
-    let inputs = std::env::var("RECONCILE_FUZZ_INPUTS")
-        .ok()
-        .map_or(INPUTS, |count| count.parse().unwrap());
     let valid = spec_from_yaml(SPEC).unwrap();
     assert_eq!(valid.passes.len(), 4);
-    let mut random = TestRng::from_seed(RngAlgorithm::ChaCha, &[11; 32]);
-    let (mut decoded, mut refused) = (0, 0);
-    for _ in 0..inputs {
-        let text = mutated(&mut random);
-        match spec_from_yaml(&text) {
-            Ok(spec) => {
-                decoded += 1;
-                // What is decoded means the same once it is written and read again.
-                let json = serde_json::from_str(&spec.canonical_json()).unwrap();
-                assert_eq!(spec_from_value(&json).as_ref(), Ok(&spec), "{text}");
+    let (decoded, refused) = (AtomicU64::new(0), AtomicU64::new(0));
+    let tried = inputs::each(
+        "specifications",
+        INPUTS,
+        || (),
+        |(), input| {
+            let text = mutated(&mut inputs::random(input));
+            match spec_from_yaml(&text) {
+                Ok(spec) => {
+                    decoded.fetch_add(1, Ordering::Relaxed);
+                    // What is decoded means the same once it is written and read again.
+                    let json = serde_json::from_str(&spec.canonical_json()).unwrap();
+                    assert_eq!(spec_from_value(&json).as_ref(), Ok(&spec), "{text}");
+                }
+                Err(errors) => {
+                    refused.fetch_add(1, Ordering::Relaxed);
+                    assert!(!errors.is_empty(), "{text}");
+                    assert!(errors.iter().all(|e| !e.message.is_empty()), "{text}");
+                }
             }
-            Err(errors) => {
-                refused += 1;
-                assert!(!errors.is_empty(), "{text}");
-                assert!(errors.iter().all(|e| !e.message.is_empty()), "{text}");
-            }
-        }
-    }
-    assert!(
-        decoded * 20 > inputs && refused * 20 > inputs,
-        "{decoded} of {inputs}"
+        },
     );
+    let (decoded, refused) = (decoded.into_inner(), refused.into_inner());
+    assert_eq!(decoded + refused, tried);
+    if tried >= INPUTS {
+        assert!(
+            decoded * 40 > tried && refused * 40 > tried,
+            "{decoded} of {tried}"
+        );
+    }
 }
