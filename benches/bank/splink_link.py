@@ -53,6 +53,35 @@ REFERENCE = {
 }
 
 
+# The same blocks as in job.yaml.
+NEAR = "l.currency = r.currency and abs(date_diff('day', l.date, r.date)) <= 30"
+BLOCKS = [
+    f"l.amount = r.amount and {NEAR}",
+    block_on("digits"),
+    block_on("words", arrays_to_explode=["words"]),
+    f"substr(l.party, 1, 6) = substr(r.party, 1, 6) and {NEAR} and abs(l.amount - r.amount) <= 100",
+]
+# Words of the reference and of the text that at most so many records of either side have.
+RARE = 20
+
+
+def keep_rare_words(connection, tables: list[str]) -> None:
+    """Leaves in `words` those that are rare on both sides."""
+    counts = " union all ".join(
+        f"select '{table}' as side, word, count(*) as records from (select distinct id, unnest(words) as word "
+        f"from {table}) group by word" for table in tables)
+    connection.execute(f"""
+        create table rare as select word from ({counts})
+        group by word having count(*) = 2 and max(records) <= {RARE}""")
+    for table in tables:
+        connection.execute(f"""
+            create or replace table {table} as
+            select * replace (coalesce(kept.words, []) as words) from {table}
+            left join (select id, list(distinct word) as words
+                       from (select id, unnest(words) as word from {table}) semi join rare using (word)
+                       group by id) as kept using (id)""")
+
+
 def main() -> None:
     data, out, tmp = places()
     connection = duck(tmp)
@@ -63,18 +92,16 @@ def main() -> None:
             create table input_{name} as
             select {key} as id, {date}::date as date, amount::decimal(18, 2)::double as amount, currency,
                    upper(reference) as reference, regexp_replace(reference, '[^0-9]', '', 'g') as digits,
-                   {CLEAN.format("party")} as party, {CLEAN.format(text)} as memo
+                   {CLEAN.format("party")} as party, {CLEAN.format(text)} as memo,
+                   string_split(coalesce({CLEAN.format(f"concat_ws(' ', reference, {text})")}, ''), ' ') as words
             from read_csv('{data}/{file}.csv', all_varchar=true)""")
+    keep_rare_words(connection, [f"input_{name}" for name in columns])
     rows = connection.execute("select count(*) from input_ledger").fetchall()[0][0]
     settings = SettingsCreator(
         unique_id_column_name="id",
         link_type="link_only",
         probability_two_random_records_match=1 / rows,
-        blocking_rules_to_generate_predictions=[
-            block_on("currency", "amount"),
-            block_on("digits"),
-            block_on("currency", "substr(party, 1, 6)", "floor(amount / 50)"),
-        ],
+        blocking_rules_to_generate_predictions=BLOCKS,
         comparisons=[
             AMOUNT,
             DATE,

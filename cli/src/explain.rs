@@ -8,11 +8,11 @@ use std::sync::Arc;
 use clap::Args;
 use crds::matching::MatchingSpec;
 use engine::{ExplainRequest, Explanation, PassAnswer, RecordAnswer, Rival};
+use sources::{Given, Sources};
 
 use crate::FAILED;
 use crate::job::{self, JobError};
 use crate::progress::Bar;
-use crate::sources::{Given, Sources};
 use crate::stdout;
 use crate::threads::Threads;
 
@@ -92,7 +92,7 @@ async fn explain(
         right: arguments.right_file.as_ref(),
         rates: None,
     };
-    let sources = Sources::open(&arguments.job, &spec, given, bar).await?;
+    let sources = Sources::open(&arguments.job, &spec, given, bar.as_ref()).await?;
     let request = ExplainRequest {
         left: sources.left.clone(),
         right: sources.right.clone(),
@@ -204,7 +204,11 @@ fn waterfall(text: &mut String, pass: &PassAnswer) -> std::fmt::Result {
         cells.collect::<Vec<_>>().join("  ")
     };
     let parts = pass.comparisons.iter().map(|one| one.contribution);
-    let largest = parts.chain(pass.prior).map(f64::abs).fold(0.0, f64::max);
+    let largest = parts
+        .chain(pass.prior)
+        .chain(pass.rivals)
+        .map(f64::abs)
+        .fold(0.0, f64::max);
     writeln!(text, "  {}  contribution", line(&header))?;
     for (row, one) in rows.iter().zip(&pass.comparisons) {
         let part = one.contribution;
@@ -215,15 +219,15 @@ fn waterfall(text: &mut String, pass: &PassAnswer) -> std::fmt::Result {
         text.push('\n');
     }
     let blank: [String; 5] = std::array::from_fn(|_| String::new());
-    if let Some(prior) = pass.prior {
-        let mut row = blank.clone();
-        row[0] = "prior".into();
-        writeln!(
-            text,
-            "  {}  {prior:>+8.2} {}",
-            line(&row),
-            bar(prior, largest)
-        )?;
+    // What is nothing is no line: most pairs look like no rivals.
+    let rivals = pass.rivals.filter(|bits| *bits <= -0.005);
+    for (name, bits) in [("prior", pass.prior), ("rivals", rivals)] {
+        if let Some(bits) = bits {
+            let mut row = blank.clone();
+            row[0] = name.into();
+            let bar = bar(bits, largest);
+            writeln!(text, "  {}  {bits:>+8.2} {bar}", line(&row))?;
+        }
     }
     if let Some(weight) = pass.weight {
         let mut row = blank;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::{fs, io};
 
-use crds::decode::{SpecError, spec_from_yaml};
+use crds::decode::{SpecError, rest_of_yaml, spec_from_yaml};
 use crds::matching::MatchingSpec;
 use engine::Error;
 
@@ -29,6 +29,15 @@ impl From<Error> for JobError {
             Error::Spec(errors) => Self::Spec(errors),
             Error::UnknownKey { .. } => Self::UnknownKey(error.to_string()),
             error => Self::Failed(error.to_string()),
+        }
+    }
+}
+
+impl From<sources::Error> for JobError {
+    fn from(error: sources::Error) -> Self {
+        match error {
+            sources::Error::Spec(errors) => Self::Spec(errors),
+            sources::Error::Failed(message) => Self::Failed(message),
         }
     }
 }
@@ -62,16 +71,21 @@ impl JobError {
 /// When the file cannot be read, or with every mistake in it.
 pub fn read(path: &Path) -> Result<MatchingSpec, JobError> {
     let text = fs::read_to_string(path).map_err(JobError::File)?;
-    let spec = spec_from_yaml(&text).map_err(JobError::Spec)?;
     // The engine knows the language alone; in a whole manifest it stands under `spec`.
     let prefix = if is_manifest(&text) { "spec." } else { "" };
-    engine::validate(&spec).map_err(|errors| {
-        let prefixed = errors.into_iter().map(|error| SpecError {
-            path: format!("{prefix}{}", error.path),
-            message: error.message,
-        });
-        JobError::Spec(prefixed.collect())
+    let prefixed = |error: SpecError| SpecError {
+        path: format!("{prefix}{}", error.path),
+        message: error.message,
+    };
+    let spec = spec_from_yaml(&text).map_err(|mut errors| {
+        if let Some(rest) = rest_of_yaml(&text, &errors) {
+            let more = engine::mistakes_in_the_rest(&rest);
+            errors.extend(more.into_iter().map(prefixed));
+        }
+        JobError::Spec(errors)
     })?;
+    engine::validate(&spec)
+        .map_err(|errors| JobError::Spec(errors.into_iter().map(prefixed).collect()))?;
     for note in engine::notes(&spec) {
         eprintln!("note: {prefix}{} {}", note.path, note.message);
     }

@@ -7,7 +7,6 @@ mod job;
 mod profile;
 mod progress;
 mod run;
-mod sources;
 mod stdout;
 mod table;
 mod threads;

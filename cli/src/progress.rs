@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use engine::{Phase, Progress};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use sources::Fetching;
 
 use crate::table::grouped;
 
@@ -25,19 +26,6 @@ impl Bar {
         }
     }
 
-    /// Says what is being fetched.
-    pub fn fetching(&self, what: &str) {
-        self.show(format!("fetching {what}"));
-    }
-
-    /// Says how many rows have come, where nobody knows how many there will be.
-    pub fn rows(&self, count: u64) {
-        if let Ok(phase) = self.phase.lock() {
-            let count = grouped(count);
-            self.bar.set_message(format!("{phase}: {count} rows"));
-        }
-    }
-
     fn show(&self, phase: String) {
         if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {elapsed}") {
             self.bar.set_style(style);
@@ -51,6 +39,19 @@ impl Bar {
     /// Removes the bar.
     pub fn finish(&self) {
         self.bar.finish_and_clear();
+    }
+}
+
+impl Fetching for Bar {
+    fn fetching(&self, what: &str) {
+        self.show(format!("fetching {what}"));
+    }
+
+    fn rows(&self, count: u64) {
+        if let Ok(phase) = self.phase.lock() {
+            let count = grouped(count);
+            self.bar.set_message(format!("{phase}: {count} rows"));
+        }
     }
 }
 

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use clap::Args;
 use crds::matching::{MatchingSpec, OutputFormat};
 use engine::{RunRequest, Summary};
+use sources::{Given, Sources};
 
 use crate::job::{self, JobError};
 use crate::progress::Bar;
-use crate::sources::{Given, Sources};
 use crate::stdout;
 use crate::threads::Threads;
 use crate::{FAILED, table};
@@ -78,7 +78,7 @@ async fn carry_out(
         right: arguments.right.as_ref(),
         rates: arguments.rates.as_ref(),
     };
-    let sources = Sources::open(&arguments.job, &spec, given, bar).await?;
+    let sources = Sources::open(&arguments.job, &spec, given, bar.as_ref()).await?;
     let request = RunRequest {
         left: sources.left.clone(),
         right: sources.right.clone(),

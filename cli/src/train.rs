@@ -8,10 +8,10 @@ use std::sync::Arc;
 use clap::Args;
 use crds::matching::MatchingSpec;
 use engine::{Error, Model, PassModel, TrainRequest};
+use sources::{Given, Sources};
 
 use crate::job::{self, JobError};
 use crate::progress::Bar;
-use crate::sources::{Given, Sources};
 use crate::stdout;
 use crate::threads::Threads;
 
@@ -61,7 +61,7 @@ async fn train(
         right: arguments.right.as_ref(),
         rates: None,
     };
-    let sources = Sources::open(&arguments.job, &spec, given, bar).await?;
+    let sources = Sources::open(&arguments.job, &spec, given, bar.as_ref()).await?;
     let request = TrainRequest {
         spec,
         left: sources.left.clone(),
@@ -106,6 +106,14 @@ fn pass_table(text: &mut String, pass: &PassModel) -> std::fmt::Result {
         },
         training.iterations,
     )?;
+    if pass.rivals > 0.0 {
+        writeln!(
+            text,
+            "  {:.3e} rivals for every other pair: they look like matches, and a record of theirs \
+             has a better partner",
+            pass.rivals
+        )?;
+    }
     let longest = pass
         .comparisons
         .iter()
@@ -114,8 +122,17 @@ fn pass_table(text: &mut String, pass: &PassModel) -> std::fmt::Result {
     let width = longest.unwrap_or_default().max("columns".len());
     writeln!(
         text,
-        "  {:<width$} {:>10} {:>12} {:>12} {:>8}",
-        "columns", "similarity", "m", "u", "weight"
+        "  {:<width$} {:>10} {:>12} {:>12} {:>8}{}",
+        "columns",
+        "similarity",
+        "m",
+        "u",
+        "weight",
+        if pass.rivals > 0.0 {
+            "     r, among rivals"
+        } else {
+            ""
+        }
     )?;
     for comparison in &pass.comparisons {
         for (index, level) in comparison.levels.iter().enumerate().rev() {
@@ -124,11 +141,15 @@ fn pass_table(text: &mut String, pass: &PassModel) -> std::fmt::Result {
             } else {
                 format!("≥ {}", level.from)
             };
-            writeln!(
+            write!(
                 text,
                 "  {:<width$} {from:>10} {:>12.6} {:>12.3e} {:>+8.2}",
                 comparison.columns, level.m, level.u, level.weight
             )?;
+            if let Some(r) = level.r {
+                write!(text, " {r:>12.6}")?;
+            }
+            text.push('\n');
         }
     }
     text.push('\n');

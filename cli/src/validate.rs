@@ -7,10 +7,10 @@ use std::sync::Arc;
 use clap::Args;
 use crds::matching::MatchingSpec;
 use engine::TrainRequest;
+use sources::{Given, Sources};
 
 use crate::job::{self, JobError};
 use crate::progress::Bar;
-use crate::sources::{Given, Sources};
 use crate::stdout;
 use crate::threads::Threads;
 
@@ -65,7 +65,7 @@ async fn plan(
         right: arguments.right.as_ref(),
         rates: None,
     };
-    let sources = Sources::open(&arguments.job, &spec, given, bar).await?;
+    let sources = Sources::open(&arguments.job, &spec, given, bar.as_ref()).await?;
     let request = TrainRequest {
         spec,
         left: sources.left.clone(),

@@ -135,6 +135,56 @@ passes:
 }
 
 #[test]
+fn validate_reports_mistakes_in_expressions_and_columns_beside_those_of_the_structure() {
+    let folder = job("
+left:
+  source: {uri: a.csv}
+  where: 'status <>'
+  columns: [{name: day, type: date, format: '%Q'}, {name: amount, type: 'decimal(9,2)'}]
+right: {source: {uri: b.csv}, key: id}
+passes:
+  - name: one
+    block: [['near(amount']]
+    compare:
+      - {column: amount, text: {method: soundslike, atLeast: 0.5}}
+      - {column: memo, date: {minDays: 0, maxDays: 3}}
+    score: weighted
+    accept: 0.5
+    review: 0.7
+diff: [{column: note, exact: 1}]
+");
+    let output = reconcile()
+        .arg("validate")
+        .arg(folder.path().join("job.yaml"))
+        .assert()
+        .code(2)
+        .get_output()
+        .stderr
+        .clone();
+    let text = String::from_utf8(output).unwrap();
+    let paths: Vec<&str> = text
+        .lines()
+        .filter_map(|line| line.split_once(": ").map(|(path, _)| path))
+        .collect();
+    assert_eq!(
+        paths,
+        [
+            "right.key",
+            "passes[0].compare[0].text.method",
+            "passes[0].review",
+            "diff[0].exact",
+            "left.where",
+            "left.columns[0].format",
+            "passes[0].compare[1].date",
+            "passes[0].compare[1].date",
+            "passes[0].block[0][0]",
+            "error",
+        ],
+        "{text}"
+    );
+}
+
+#[test]
 fn validate_opens_no_data() {
     let folder = job(&JOB.replace("left.csv", "is-not-there.csv"));
     reconcile()

@@ -8,6 +8,7 @@ mod comparison;
 mod dataset;
 mod fields;
 mod pass;
+mod rest;
 mod run;
 mod yaml;
 
@@ -21,6 +22,7 @@ use comparison::difference;
 use dataset::side;
 use fields::{Errors, Fields, leaf, list, text};
 use pass::pass;
+pub use rest::{Rest, rest_of};
 use run::{fx, limits, model, output};
 
 /// One mistake in a specification.
@@ -49,20 +51,54 @@ impl fmt::Display for SpecError {
 /// Every mistake of the document, in the order of the document; paths of a whole
 /// `ReconciliationJob` start with `spec.`.
 pub fn spec_from_yaml(text: &str) -> Result<MatchingSpec, Vec<SpecError>> {
-    let value = yaml::value(text).map_err(|error| {
+    let value = document(text)?;
+    let mut errors = Errors::default();
+    let decoded = match matching_part(&value)? {
+        Part::Whole(value) => decode_spec(value, "", &[], &mut errors),
+        Part::Spec(value) => decode_spec(value, "spec", OPERATOR_FIELDS, &mut errors),
+    };
+    errors.into_result(decoded)
+}
+
+/// [`rest_of`] for the text and the mistakes of [`spec_from_yaml`]; of a whole `ReconciliationJob`
+/// it is the rest of its `spec`, and paths start there.
+#[must_use]
+pub fn rest_of_yaml(text: &str, errors: &[SpecError]) -> Option<Rest> {
+    let value = document(text).ok()?;
+    match matching_part(&value).ok()? {
+        Part::Whole(value) => rest_of(value, errors),
+        Part::Spec(spec) => {
+            let mut spec = spec.clone();
+            let fields = spec.as_object_mut()?;
+            fields.retain(|name, _| !OPERATOR_FIELDS.contains(&name.as_str()));
+            let within = errors.iter().map(|error| SpecError {
+                path: error.path.trim_start_matches("spec.").into(),
+                message: String::new(),
+            });
+            rest_of(&spec, &within.collect::<Vec<_>>())
+        }
+    }
+}
+
+/// Where the matching part of a document stands.
+enum Part<'v> {
+    Whole(&'v Value),
+    Spec(&'v Value),
+}
+
+fn document(text: &str) -> Result<Value, Vec<SpecError>> {
+    yaml::value(text).map_err(|error| {
         vec![SpecError {
             path: String::new(),
             message: format!("this is not YAML: {error}"),
         }]
-    })?;
+    })
+}
+
+fn matching_part(value: &Value) -> Result<Part<'_>, Vec<SpecError>> {
     match value.get("kind").and_then(Value::as_str) {
-        None => spec_from_value(&value),
-        Some("ReconciliationJob") => {
-            let mut errors = Errors::default();
-            let spec = value.get("spec").cloned().unwrap_or(Value::Null);
-            let decoded = decode_spec(&spec, "spec", OPERATOR_FIELDS, &mut errors);
-            errors.into_result(decoded)
-        }
+        None => Ok(Part::Whole(value)),
+        Some("ReconciliationJob") => Ok(Part::Spec(value.get("spec").unwrap_or(&Value::Null))),
         Some(other) => Err(vec![SpecError {
             path: "kind".into(),
             message: format!("`{other}` is no job; a job is a ReconciliationJob or the bare spec"),

@@ -139,6 +139,9 @@ pub enum NormalizeStep {
     StripPunctuation,
     /// Runs of white space become one space; none is left at either end.
     CollapseWhitespace,
+    /// Latin letters become those of basic Latin, as banks write them: ä, ö and ü become ae, oe and
+    /// ue, ß ss, æ ae, ø and œ oe, þ th; others lose their accents. Other scripts stay.
+    BasicLatin,
 }
 
 /// What to do with rows that share a key, by side.

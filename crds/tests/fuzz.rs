@@ -4,7 +4,7 @@
 
 mod inputs;
 
-use crds::decode::{spec_from_value, spec_from_yaml};
+use crds::decode::{rest_of_yaml, spec_from_value, spec_from_yaml};
 use proptest::prelude::Rng;
 use proptest::test_runner::TestRng;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -120,6 +120,7 @@ fn damaged_specifications_are_decoded_or_have_errors() {
     let valid = spec_from_yaml(SPEC).unwrap();
     assert_eq!(valid.passes.len(), 4);
     let (decoded, refused) = (AtomicU64::new(0), AtomicU64::new(0));
+    let with_rest = AtomicU64::new(0);
     let tried = inputs::each(
         "specifications",
         INPUTS,
@@ -137,6 +138,12 @@ fn damaged_specifications_are_decoded_or_have_errors() {
                     refused.fetch_add(1, Ordering::Relaxed);
                     assert!(!errors.is_empty(), "{text}");
                     assert!(errors.iter().all(|e| !e.message.is_empty()), "{text}");
+                    // Where something is left, it is in other places than the mistakes.
+                    if let Some(rest) = rest_of_yaml(&text, &errors) {
+                        with_rest.fetch_add(1, Ordering::Relaxed);
+                        let found = |e| rest.is_of_the_document(e);
+                        assert!(!errors.iter().any(found), "{text}");
+                    }
                 }
             }
         },
@@ -148,5 +155,7 @@ fn damaged_specifications_are_decoded_or_have_errors() {
             decoded * 40 > tried && refused * 40 > tried,
             "{decoded} of {tried}"
         );
+        let with_rest = with_rest.into_inner();
+        assert!(with_rest * 10 > refused, "{with_rest} of {refused}");
     }
 }

@@ -58,7 +58,6 @@ fn the_good_one_is_good_and_survives_a_round_trip() {
 #[case("    accept: 0.9\n", "", "passes[0].accept")]
 #[case("review: 0.5", "review: 0.95", "passes[0].review")]
 #[case("    score: weighted\n", "", "passes[0].accept")]
-#[case("    block: [[ccy]]\n", "    sum: {column: a}\n", "passes[0].sum")]
 #[case("weight: 2", "levels: [0.8, 0.9]", "passes[0].compare[0].levels")]
 #[case("weight: 2", "levels: [0.9, 0]", "passes[0].compare[0].levels")]
 #[case(
@@ -203,6 +202,13 @@ fn five_mistakes_are_five_errors_in_one_answer() {
 #[case("accept: 0.9, ", &["passes[0].accept"])]
 #[case("windowDays: 3", &["passes[0].sum.dateColumn"])]
 #[case("maxParts: 1", &["passes[0].sum.maxParts"])]
+#[case("assign: greedy, ", &["passes[0].assign"])]
+#[case("compare: [{column: a, exact: {}}], ", &[])]
+#[case("compare: [{column: a, exact: {}}], accept: 0.9, ", &["passes[0].accept"])]
+#[case("compare: [{column: a, exact: {}}], margin: 0.1, ", &["passes[0].margin"])]
+#[case("compare: [{column: a, exact: {}}], score: weighted, ", &["passes[0].accept"])]
+#[case("compare: [{column: a, exact: {}}], score: weighted, accept: 0.9, margin: 0.1, ", &[])]
+#[case("compare: [{column: a, exact: {}}], score: fellegiSunter, accept: 0.5, assign: greedy, ", &["passes[0].assign"])]
 fn a_sum_has_rules_of_its_own(#[case] change: &str, #[case] expected: &[&str]) {
     let (outer, inner) = if change.ends_with(", ") {
         (change, String::new())

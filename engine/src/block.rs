@@ -2,7 +2,8 @@
 //!
 //! A block is an equi-join: the rows of both sides are numbered, the same number on both sides
 //! where all of its values are equal, and a `near` adds the bucket of its width to the number,
-//! which joins the same bucket and its neighbour of the other side, and a check of the window. The
+//! which joins the same bucket and its neighbour of the other side, and a check of the window; a
+//! `words` adds the number of a word, once for each that a row has. The
 //! pairs of a pass are the union of its blocks; a pair that an earlier block gives is left out of
 //! the later ones, so that every pair comes once without a set of all pairs in memory. How many
 //! pairs a block gives is counted before any of them is made.
@@ -18,9 +19,11 @@ mod evaluate;
 mod join;
 mod near;
 mod number;
+mod stored;
 #[cfg(test)]
 mod tests;
 mod text_keys;
+mod words;
 mod worst;
 
 pub use columns::number;
@@ -30,7 +33,8 @@ pub use join::Part;
 
 use crate::error::Error;
 use crate::plan::PassPlan;
-use datafusion::arrow::array::{RecordBatch, UInt32Array};
+use crate::values::{Form, Values};
+use datafusion::arrow::array::{ArrayRef, RecordBatch, UInt32Array};
 use datafusion::prelude::SessionContext;
 use derive::{Derived, derived};
 use evaluate::given_blocks;
@@ -55,10 +59,26 @@ pub struct Candidates {
 /// One side as a pass sees it: all records, normalised, and which of them are still open.
 #[derive(Clone, Copy)]
 pub struct Open<'a> {
-    /// Normalised canonical columns.
-    pub batch: &'a RecordBatch,
+    /// The records' values.
+    pub values: &'a Values,
     /// Whether each record takes part.
     pub open: &'a [bool],
+}
+
+impl<'a> Open<'a> {
+    /// Normalised canonical columns, where they are in memory.
+    fn held(&self) -> Option<&'a RecordBatch> {
+        match self.values {
+            Values::Held { compared, .. } => Some(compared),
+            Values::Spilled(_) => None,
+        }
+    }
+
+    /// One of them, brought into memory.
+    fn column(&self, place: usize) -> Result<ArrayRef, Error> {
+        let batch = self.values.whole(Form::Compared, &[place])?;
+        Ok(batch.column(place).clone())
+    }
 }
 
 /// A block of a pass over the data, joined.
@@ -90,7 +110,7 @@ pub fn candidates(
         let found = found(pass, index, block, left, right)?;
         at_most = at_most.saturating_add(found.join.pairs);
         if at_most > budget {
-            return Err(over_budget(pass, &found, budget));
+            return Err(over_budget(pass, &found, left, budget)?);
         }
         joined.push((found.condition, found.join));
         kept.push(found.block);
@@ -148,10 +168,12 @@ pub fn block_numbers(
         .into_iter()
         .enumerate()
     {
-        if let Some(near) = block.nears.first() {
+        let near = block.nears.first().map(|near| &near.label);
+        let words = block.words.as_ref().map(|words| &words.label);
+        if let Some(label) = near.or(words) {
             return Err(Error::spec(
                 format!("{}.block[{index}]", pass.path),
-                format!("{} makes no groups; name what is equal", near.label),
+                format!("{label} makes no groups; name what is equal"),
             ));
         }
         let condition = block.condition(left.open, right.open)?;
@@ -173,7 +195,7 @@ fn blocks(
             blocks: given_blocks(session, pass, blocks, left, right)?,
             how: None,
         }),
-        None => derived(pass, left, right, budget),
+        None => derived(session, pass, left, right, budget),
     }
 }
 
@@ -194,8 +216,13 @@ fn found(
     })
 }
 
-fn over_budget(pass: &PassPlan, found: &Found, budget: u64) -> Error {
-    let worst = worst(found, WORST_KEYS);
+fn over_budget(
+    pass: &PassPlan,
+    found: &Found,
+    left: Open<'_>,
+    budget: u64,
+) -> Result<Error, Error> {
+    let worst = worst(found, left, WORST_KEYS)?;
     let worst: Vec<String> = worst.iter().map(ToString::to_string).collect();
     let (what, remedy) = if pass.blocks.is_some() {
         (
@@ -212,7 +239,7 @@ fn over_budget(pass: &PassPlan, found: &Found, budget: u64) -> Error {
             "Give the pass a block that tells these records apart",
         )
     };
-    Error::Budget {
+    Ok(Error::Budget {
         pass: pass.name.clone(),
         detail: format!(
             "{what} gives {} candidate pairs and limits.maxPairs leaves {budget} for this pass",
@@ -220,5 +247,5 @@ fn over_budget(pass: &PassPlan, found: &Found, budget: u64) -> Error {
         ),
         worst: format!("; most come from {}", worst.join(", ")),
         remedy: format!("{remedy}, or raise limits.maxPairs"),
-    }
+    })
 }

@@ -8,9 +8,11 @@ use crate::error::Error;
 use crate::plan::{ComparisonPlan, OwnedMethod};
 use crate::source::value::rescale;
 use crate::utils::string::{Method, Prepared, prepare, similarities};
+use crate::values::{Form, Values};
 use crds::matching::{DateWindow, Nulls, NumberBound, PercentBase, TextMethod};
 use datafusion::arrow::array::{
     Array, ArrayRef, AsArray, Date32Array, Decimal128Array, RecordBatch, UInt32Array,
+    new_empty_array,
 };
 use datafusion::arrow::buffer::NullBuffer;
 use datafusion::arrow::datatypes::{DataType, Date32Type, Decimal128Type, Int64Type, i256};
@@ -40,7 +42,7 @@ enum Kernel {
     Same(UInt32Array, UInt32Array),
     Number(Vec<i128>, Vec<i128>, Tolerance),
     Date(Date32Array, Date32Array, DateWindow),
-    Text(Prepared, Prepared, f64),
+    Text(Box<[Prepared; 2]>, f64),
 }
 
 impl Feature {
@@ -72,7 +74,10 @@ impl Feature {
             OwnedMethod::Text(text) => {
                 let (method, cost) = method(text.method);
                 let texts = |array: &ArrayRef| prepare(method, array.as_string::<i32>());
-                (Kernel::Text(texts(l), texts(r), text.at_least), cost)
+                (
+                    Kernel::Text(Box::new([texts(l), texts(r)]), text.at_least),
+                    cost,
+                )
             }
         };
         Ok(Self {
@@ -103,7 +108,8 @@ impl Feature {
             Kernel::Date(l, r, window) => self.each(left, right, alive, out, |a, b| {
                 date_similarity(i64::from(r.value(b)) - i64::from(l.value(a)), *window)
             }),
-            Kernel::Text(l, r, at_least) => {
+            Kernel::Text(sides, at_least) => {
+                let [l, r] = sides.as_ref();
                 similarities(l, r, left, right, alive, *at_least, out);
                 for &pair in alive {
                     let pair = pair as usize;
@@ -222,6 +228,40 @@ pub fn common_scale(
             })
         };
     Ok((digits(left)?, digits(right)?, scale))
+}
+
+/// Whether the numbers of both sides fit 38 digits at the scale that they share: where values are in
+/// files, only those of some records are looked at at a time, and the answer is about all.
+///
+/// # Errors
+/// When they do not, or cannot be read back. `path` names a comparison, by its index.
+pub fn check_scales(
+    plans: &[ComparisonPlan],
+    path: impl Fn(usize) -> String,
+    form: Form,
+    [left, right]: [&Values; 2],
+) -> Result<(), Error> {
+    let schemas = [left.schema(), right.schema()];
+    for (index, plan) in plans.iter().enumerate() {
+        let types = [
+            schemas[0].field(plan.left).data_type(),
+            schemas[1].field(plan.right).data_type(),
+        ];
+        let numbers = types
+            .iter()
+            .all(|t| matches!(t, DataType::Int64 | DataType::Decimal128(..)));
+        if !numbers || types[0] == types[1] {
+            continue;
+        }
+        let [no_left, no_right] = types.map(new_empty_array);
+        for batch in left.steps(form, &[plan.left]) {
+            common_scale(batch?.column(plan.left), &no_right, &path(index))?;
+        }
+        for batch in right.steps(form, &[plan.right]) {
+            common_scale(&no_left, batch?.column(plan.right), &path(index))?;
+        }
+    }
+    Ok(())
 }
 
 fn scale_of(array: &ArrayRef) -> u8 {

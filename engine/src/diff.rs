@@ -5,11 +5,13 @@
 
 pub mod keyed;
 
-use crate::compare::{FAILED, Feature};
+use crate::assign::Edge;
+use crate::compare::{FAILED, Feature, check_scales};
 use crate::error::Error;
 use crate::ledger::Pair;
 use crate::outcome::Outcome;
 use crate::plan::{ComparisonPlan, OwnedMethod};
+use crate::values::{Form, Values, Window};
 use crate::written::Texts;
 use datafusion::arrow::array::{
     Array, ArrayRef, AsArray, RecordBatch, StringArray, StringBuilder, UInt32Array,
@@ -17,6 +19,7 @@ use datafusion::arrow::array::{
 use datafusion::arrow::compute::kernels::cmp::distinct;
 use datafusion::arrow::compute::take;
 use datafusion::arrow::datatypes::{DataType, Date32Type, Decimal128Type, Int64Type, i256};
+use std::collections::BTreeSet;
 
 /// How many pairs are compared in one go; it bounds the memory for similarities.
 const STEP: usize = 8192;
@@ -30,33 +33,63 @@ pub struct Found {
     pub column: u32,
 }
 
+/// The places of the columns that differences look at, on the left and on the right.
+#[must_use]
+pub fn columns(plans: &[ComparisonPlan]) -> [Vec<usize>; 2] {
+    let of = |place: fn(&ComparisonPlan) -> usize| -> Vec<usize> {
+        let places: BTreeSet<usize> = plans.iter().map(place).collect();
+        places.into_iter().collect()
+    };
+    [of(|plan| plan.left), of(|plan| plan.right)]
+}
+
 /// Compares the columns of every matched pair, marks those that differ as [`Outcome::Differing`],
-/// and returns what differs in the order of pairs, then of the specification. `left` and `right`
-/// hold the records' original values.
+/// and returns what differs in the order of pairs, then of the specification.
 ///
 /// # Errors
-/// When numbers of both sides do not fit 38 digits at the scale that they share.
+/// When numbers of both sides do not fit 38 digits at the scale that they share, or values cannot be
+/// read back.
 pub fn find(
     plans: &[ComparisonPlan],
-    left: &RecordBatch,
-    right: &RecordBatch,
+    [left, right]: [&Values; 2],
     pairs: &mut [Pair],
 ) -> Result<Vec<Found>, Error> {
+    if plans.is_empty() {
+        return Ok(Vec::new());
+    }
+    let path = |column| format!("diff[{column}]");
+    check_scales(plans, path, Form::Original, [left, right])?;
     let matched: Vec<u32> = (0_u32..)
         .zip(&*pairs)
         .filter(|(_, pair)| pair.outcome == Outcome::Matched)
         .map(|(index, _)| index)
         .collect();
+    let columns = columns(plans);
+    let [left_columns, right_columns] = &columns;
+    let most = left.rows_at_a_time(Form::Original, left_columns);
+    let most = most.min(right.rows_at_a_time(Form::Original, right_columns));
     let mut found = Vec::new();
-    for (plan, column) in plans.iter().zip(0_u32..) {
-        let comparing = Comparing::new(plan, &format!("diff[{column}]"), left, right)?;
-        for step in matched.chunks(STEP) {
-            let edges = || step.iter().map(|&pair| pairs[pair as usize].chosen.edge);
-            let lefts = edges().map(|edge| edge.left).collect();
-            let rights = edges().map(|edge| edge.right).collect();
-            let differs = comparing.differs(lefts, rights)?;
-            let differing = step.iter().zip(&differs).filter(|(_, differs)| **differs);
-            found.extend(differing.map(|(&pair, _)| Found { pair, column }));
+    for part in matched.chunks((most / 2).max(1)) {
+        let edges = |part: &[u32]| -> Vec<Edge> {
+            let edge = |&pair: &u32| pairs[pair as usize].chosen.edge;
+            part.iter().map(edge).collect()
+        };
+        let own = edges(part);
+        let lefts = own.iter().map(|edge| edge.left);
+        let lefts = left.window(Form::Original, left_columns, lefts)?;
+        let rights = own.iter().map(|edge| edge.right);
+        let rights = right.window(Form::Original, right_columns, rights)?;
+        for (plan, column) in plans.iter().zip(0_u32..) {
+            let path = format!("diff[{column}]");
+            let comparing = Comparing::new(plan, &path, &lefts.batch, &rights.batch)?;
+            for step in part.chunks(STEP) {
+                let edges = edges(step);
+                let l = edges.iter().map(|edge| lefts.place(edge.left)).collect();
+                let r = edges.iter().map(|edge| rights.place(edge.right)).collect();
+                let differs = comparing.differs(l, r)?;
+                let differing = step.iter().zip(&differs).filter(|(_, differs)| **differs);
+                found.extend(differing.map(|(&pair, _)| Found { pair, column }));
+            }
         }
     }
     found.sort_unstable_by_key(|found| (found.pair, found.column));
@@ -115,7 +148,7 @@ impl<'a> Comparing<'a> {
 }
 
 /// The values behind some differences, as texts, in the order of the differences.
-pub struct Values {
+pub struct DifferenceTexts {
     /// The left values; null where the value is.
     pub left: StringArray,
     /// The right values; null where the value is.
@@ -124,32 +157,30 @@ pub struct Values {
     pub delta: StringArray,
 }
 
-/// Writes the values of differences. `left`, `right`, `pairs` and `plans` are those of [`find`].
+/// Writes the values of differences. `plans` and `pairs` are those of [`find`]; the windows hold the
+/// original values of their records.
 ///
 /// # Errors
 /// When Arrow cannot write a value of a column's type.
 pub fn values(
     plans: &[ComparisonPlan],
-    left: &RecordBatch,
-    right: &RecordBatch,
+    [left, right]: [&Window; 2],
     pairs: &[Pair],
     found: &[Found],
-) -> Result<Values, Error> {
-    let lefts: Vec<&ArrayRef> = plans.iter().map(|plan| left.column(plan.left)).collect();
-    let rights: Vec<&ArrayRef> = plans.iter().map(|plan| right.column(plan.right)).collect();
+) -> Result<DifferenceTexts, Error> {
+    let (lefts, rights): (Vec<&ArrayRef>, Vec<&ArrayRef>) = plans
+        .iter()
+        .map(|plan| (left.batch.column(plan.left), right.batch.column(plan.right)))
+        .unzip();
+    let l = |found: &Found| left.place(pairs[found.pair as usize].chosen.edge.left) as usize;
+    let r = |found: &Found| right.place(pairs[found.pair as usize].chosen.edge.right) as usize;
     let delta = found.iter().map(|found| {
-        let edge = pairs[found.pair as usize].chosen.edge;
         let column = found.column as usize;
-        let (l, r) = (edge.left as usize, edge.right as usize);
-        delta((lefts[column], l), (rights[column], r))
+        delta((lefts[column], l(found)), (rights[column], r(found)))
     });
-    Ok(Values {
-        left: texts(&lefts, found, |found| {
-            pairs[found.pair as usize].chosen.edge.left as usize
-        })?,
-        right: texts(&rights, found, |found| {
-            pairs[found.pair as usize].chosen.edge.right as usize
-        })?,
+    Ok(DifferenceTexts {
+        left: texts(&lefts, found, l)?,
+        right: texts(&rights, found, r)?,
         delta: delta.collect(),
     })
 }

@@ -19,6 +19,8 @@ use std::fmt::Write;
 
 /// The longest part of a text that a reason shows, in characters.
 const LONGEST: usize = 80;
+/// What rivals take off is told from this many bits on: less shows as zero.
+const LEAST_RIVALS: f64 = 0.005;
 
 /// Each comparison with both original values, the similarity and, as similarity × weight, its
 /// contribution: `amount 100.00=100.00 1.00×4=4.00; memo "acme"~"acme ltd" 0.91×3=2.73`. Between
@@ -26,7 +28,8 @@ const LONGEST: usize = 80;
 /// not hold; `neutral` replaces the figures where a null leaves the comparison out.
 ///
 /// Under `fellegiSunter` the contribution is in bits, and where a value's frequency changes it, its
-/// parts follow in brackets; then come the prior and the sum:
+/// parts follow in brackets; then come the prior, what is taken off because rivals look like
+/// this too, and the sum:
 /// `surname "smith"="smith" 1.00→+6.54 (+7.74, frequency -1.20); prior -12.29; weight -5.75`.
 ///
 /// # Errors
@@ -57,9 +60,9 @@ pub fn reason(
         );
         let written = if similarity.is_nan() {
             write!(text, "{} {a}~{b} neutral", plan.label)
-        } else if let Some((_, contributions)) = &explained.learned {
+        } else if let Some(learned) = &explained.learned {
             write!(text, "{} {a}{sign}{b} ", plan.label)
-                .and_then(|()| bits(&mut text, similarity, contributions[index]))
+                .and_then(|()| bits(&mut text, similarity, learned.contributions[index]))
         } else {
             let (similarity, weight) = (similarity.max(0.0), plan.weight);
             let contribution = similarity * weight;
@@ -71,11 +74,12 @@ pub fn reason(
         };
         written.map_err(failed)?;
     }
-    if let Some((prior, contributions)) = &explained.learned {
-        let sum = contributions
-            .iter()
-            .fold(*prior, |sum, part| sum + part.bits());
-        write!(text, "; prior {prior:+.2}; weight {sum:+.2}").map_err(failed)?;
+    if let Some(learned) = &explained.learned {
+        write!(text, "; prior {:+.2}", learned.prior).map_err(failed)?;
+        if learned.rivals >= LEAST_RIVALS {
+            write!(text, "; rivals {:+.2}", -learned.rivals).map_err(failed)?;
+        }
+        write!(text, "; weight {:+.2}", explained.weight).map_err(failed)?;
     }
     if chosen.is_some_and(|chosen| chosen.tied) {
         text.push_str("; tied");
@@ -90,10 +94,13 @@ pub fn reason(
 /// `score`, under `fellegiSunter` bits from the prior to the match weight. None under `all`.
 pub fn steps(pass: &PassPlan, explained: &Explained, score: f64) -> Option<Steps> {
     let labels = pass.comparisons.iter().map(|plan| plan.label.clone());
-    if let Some((prior, contributions)) = &explained.learned {
-        let bits = contributions.iter().map(|part| part.bits());
-        let prior = ("prior".to_owned(), *prior);
-        let parts: Vec<_> = std::iter::once(prior).chain(labels.zip(bits)).collect();
+    if let Some(learned) = &explained.learned {
+        let bits = learned.contributions.iter().map(|part| part.bits());
+        let prior = ("prior".to_owned(), learned.prior);
+        let mut parts: Vec<_> = std::iter::once(prior).chain(labels.zip(bits)).collect();
+        if learned.rivals >= LEAST_RIVALS {
+            parts.push(("rivals".to_owned(), -learned.rivals));
+        }
         return Some(Steps {
             total: parts.iter().fold(0.0, |sum, (_, bits)| sum + bits),
             unit: "match weight",
@@ -152,6 +159,7 @@ pub fn reason_of_sum(
         Why::Ambiguous => "; ambiguous: other parts fit as well".into(),
         Why::Contested { .. } => "; another record needs some of these parts too".into(),
         Why::BudgetExhausted => "; the search ended at nodeBudget or maxCandidates".into(),
+        Why::Unsure => "; the group's score is below accept".into(),
     };
     Ok(format!(
         "{} {part} of {whole}; sum of {} parts less the whole: {residual}{why}",

@@ -15,7 +15,10 @@ use datafusion::arrow::datatypes::{DataType, Field, Schema};
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::error::DataFusionError;
+use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::{Expr, Volatility};
+use datafusion::optimizer::simplify_expressions::ExprSimplifier;
+use datafusion::physical_expr::PhysicalExpr;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::sql::sqlparser::ast::{
     Expr as SqlExpr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, ObjectNamePart,
@@ -24,6 +27,7 @@ use datafusion::sql::sqlparser::ast::{
 use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 /// Functions without side effects whose result depends on their arguments alone.
 const FUNCTIONS: &[&str] = &[
@@ -89,6 +93,24 @@ pub enum Entry {
     Equal(String),
     /// Two values that must be near.
     Near(Near),
+    /// Two texts that must share a word.
+    Words(Words),
+}
+
+/// `words(expression, most)`: both texts have a word in common, a run of letters and digits, that at
+/// most so many records of either side have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Words {
+    /// The expression that gives the text.
+    pub sql: String,
+    /// How many records of a side may have the word.
+    pub most: u32,
+}
+
+impl fmt::Display for Words {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "words({}, {})", self.sql, self.most)
+    }
 }
 
 /// `near(column, width)`: both values differ by at most the width.
@@ -125,32 +147,41 @@ pub fn entry(session: &SessionContext, text: &str) -> Result<Entry, String> {
     let Ok(parsed) = state.sql_to_expr_with_alias(text, &dialect) else {
         return Ok(Entry::Equal(text.to_owned()));
     };
-    let is_near = |function: &Function| {
+    let is = |function: &Function, own: &str| {
         matches!(function.name.0.as_slice(),
-            [ObjectNamePart::Identifier(name)] if name.value.eq_ignore_ascii_case("near"))
+            [ObjectNamePart::Identifier(name)] if name.value.eq_ignore_ascii_case(own))
     };
     match &parsed.expr {
-        SqlExpr::Function(function) if is_near(function) && parsed.alias.is_none() => {
+        SqlExpr::Function(function) if is(function, "near") && parsed.alias.is_none() => {
             near(function).map(Entry::Near)
+        }
+        SqlExpr::Function(function) if is(function, "words") && parsed.alias.is_none() => {
+            words(function).map(Entry::Words)
         }
         expr => {
             let nested = visit_expressions(expr, |node| match node {
-                SqlExpr::Function(function) if is_near(function) => ControlFlow::Break(()),
+                SqlExpr::Function(function) if is(function, "near") => {
+                    ControlFlow::Break("near(date, 30)")
+                }
+                SqlExpr::Function(function) if is(function, "words") => {
+                    ControlFlow::Break("words(memo, 50)")
+                }
                 _ => ControlFlow::Continue(()),
             });
-            if nested.is_break() {
-                return Err(
-                    "near stands alone as an entry of a block, as in \"near(date, 30)\"; \
-                            it is no part of an expression"
-                        .into(),
-                );
+            if let ControlFlow::Break(example) = nested {
+                let name = example.split('(').next().unwrap_or_default();
+                return Err(format!(
+                    "{name} stands alone as an entry of a block, as in \"{example}\"; it is no \
+                     part of an expression"
+                ));
             }
             Ok(Entry::Equal(text.to_owned()))
         }
     }
 }
 
-fn near(function: &Function) -> Result<Near, String> {
+/// The arguments of a function that has two.
+fn two_arguments(function: &Function) -> Option<[&SqlExpr; 2]> {
     let arguments = match &function.args {
         FunctionArguments::List(list)
             if list.clauses.is_empty()
@@ -162,11 +193,48 @@ fn near(function: &Function) -> Result<Near, String> {
         }
         _ => &[],
     };
-    let [
-        FunctionArg::Unnamed(FunctionArgExpr::Expr(column)),
-        FunctionArg::Unnamed(FunctionArgExpr::Expr(width)),
-    ] = arguments
-    else {
+    match arguments {
+        [
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(first)),
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(second)),
+        ] => Some([first, second]),
+        _ => None,
+    }
+}
+
+fn plain_number(expr: &SqlExpr) -> Option<&str> {
+    match expr {
+        SqlExpr::Value(value) => match &value.value {
+            Value::Number(number, _) => Some(number),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn words(function: &Function) -> Result<Words, String> {
+    let Some([text, most]) = two_arguments(function) else {
+        return Err(
+            "words takes an expression and how many records of a side may have the word, as in \
+             words(memo, 50)"
+                .into(),
+        );
+    };
+    let number = plain_number(most).and_then(|number| number.parse().ok());
+    let most = number.filter(|most| *most > 0).ok_or_else(|| {
+        format!(
+            "words takes second how many records of a side may have the word, a whole number from \
+             1, such as 50, not `{most}`"
+        )
+    })?;
+    Ok(Words {
+        sql: text.to_string(),
+        most,
+    })
+}
+
+fn near(function: &Function) -> Result<Near, String> {
+    let Some([column, width]) = two_arguments(function) else {
         return Err("near takes a column and a width, as in near(amount, 2.00)".into());
     };
     let SqlExpr::Identifier(column) = column else {
@@ -175,15 +243,8 @@ fn near(function: &Function) -> Result<Near, String> {
              near(amount, 2.00)"
         ));
     };
-    let number = match width {
-        SqlExpr::Value(value) => match &value.value {
-            Value::Number(number, _) => Some(number.clone()),
-            _ => None,
-        },
-        _ => None,
-    };
-    let width = number
-        .and_then(|number| Bound::try_from(number).ok())
+    let width = plain_number(width)
+        .and_then(|number| Bound::try_from(number.to_owned()).ok())
         .ok_or_else(|| {
             format!(
                 "near takes a width second, a plain number that is not negative, such as 2.00 or \
@@ -255,11 +316,23 @@ pub fn plan(
         .map_err(|error| brief(&error))?;
     allowed(&expr)?;
     if certain {
-        session
-            .create_physical_expr(expr.clone(), &schema)
-            .map_err(|error| brief(&error))?;
+        physical(session, expr.clone(), &schema).map_err(|error| brief(&error))?;
     }
     Ok((expr, schema))
+}
+
+/// The expression as it runs. Some functions, such as `coalesce`, run in their simplified form alone.
+fn physical(
+    session: &SessionContext,
+    expr: Expr,
+    schema: &DFSchema,
+) -> Result<Arc<dyn PhysicalExpr>, DataFusionError> {
+    let context = SimplifyContext::builder()
+        .with_schema(Arc::new(schema.clone()))
+        .build();
+    let simplifier = ExprSimplifier::new(context);
+    let expr = simplifier.simplify(simplifier.coerce(expr, schema)?)?;
+    session.create_physical_expr(expr, schema)
 }
 
 /// The expression's value for each row of `batch`, which has the columns that it was planned over.
@@ -277,7 +350,7 @@ pub fn evaluate(
         .iter()
         .map(|field| batch.schema_ref().index_of(field.name()))
         .collect::<Result<Vec<_>, _>>()?;
-    let physical = session.create_physical_expr(expr, schema)?;
+    let physical = physical(session, expr, schema)?;
     let batch = batch.project(&indices)?;
     physical.evaluate(&batch)?.into_array(batch.num_rows())
 }

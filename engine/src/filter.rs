@@ -3,15 +3,12 @@
 use crate::error::Error;
 use crate::expression::{self, Lookup};
 use crate::source::Table;
-use datafusion::arrow::array::{Array, AsArray, BooleanArray};
-use datafusion::arrow::compute::{filter_record_batch, prep_null_mask_filter};
+use datafusion::arrow::array::{Array, AsArray, RecordBatch};
+use datafusion::arrow::compute::prep_null_mask_filter;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::DFSchema;
 use datafusion::logical_expr::{Expr, ExprSchemable};
 use datafusion::prelude::SessionContext;
-
-/// Rows that are judged at once.
-const ROWS_PER_STEP: usize = 1 << 16;
 
 /// Plans the condition over what is known of the columns.
 ///
@@ -49,29 +46,27 @@ pub fn keep(
 ) -> Result<Table, Error> {
     let session = expression::session(1);
     let (expr, schema) = plan(&session, sql, columns).map_err(|m| Error::spec(path, m))?;
-    let rows = table.batch.num_rows();
-    let mut kept = Vec::with_capacity(rows);
-    for start in (0..rows).step_by(ROWS_PER_STEP) {
-        let part = table.batch.slice(start, ROWS_PER_STEP.min(rows - start));
-        let values = expression::evaluate(&session, expr.clone(), &schema, &part);
+    let judge = |part: &RecordBatch, _| {
+        let values = expression::evaluate(&session, expr.clone(), &schema, part);
         let values = values.map_err(|error| Error::Expression {
             path: path.into(),
             cause: error.strip_backtrace(),
         })?;
-        match values.as_boolean_opt() {
+        Ok(match values.as_boolean_opt() {
             Some(values) if values.null_count() > 0 => {
-                kept.extend(prep_null_mask_filter(values).values());
+                prep_null_mask_filter(values).values().iter().collect()
             }
-            Some(values) => kept.extend(values.values()),
+            Some(values) => values.values().iter().collect(),
             // Null is true of no row.
-            None => kept.extend(std::iter::repeat_n(false, part.num_rows())),
-        }
-    }
+            None => vec![false; part.num_rows()],
+        })
+    };
+    let (rows, kept) = table.rows.filtered(judge)?;
     let mut places = table.places;
     let mut judged = kept.iter();
     places.retain(|_| judged.next().is_some_and(|kept| *kept));
     Ok(Table {
-        batch: filter_record_batch(&table.batch, &BooleanArray::from(kept))?,
+        rows,
         places,
         rejected: table.rejected,
     })

@@ -6,16 +6,15 @@
 use crate::InputFile;
 use crate::error::Error;
 use crate::expression::Lookup;
+use crate::memory::Holding;
 use crate::outcome::Side;
 use crate::progress::Progress;
 use crate::source::{self, Rejected, Table, decimal_type};
 use crds::decode::SpecError;
 use crds::matching::{ColumnType, Dataset, Fx, MissingRate};
 use datafusion::arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, Date32Array, Decimal128Array, Int64Array, RecordBatch,
-    StringArray,
+    Array, ArrayRef, AsArray, Date32Array, Decimal128Array, Int64Array, RecordBatch, StringArray,
 };
-use datafusion::arrow::compute::filter_record_batch;
 use datafusion::arrow::datatypes::{
     DataType, Date32Type, Decimal128Type, DecimalType, Int64Type, i256,
 };
@@ -115,7 +114,8 @@ impl Rates {
     /// When the file cannot be read, or has a row that is no rate or two rates for one day.
     pub fn read(fx: &Fx, file: &InputFile, progress: &dyn Progress) -> Result<Self, Error> {
         let dataset = typed(&fx.rates);
-        let mut read = source::read(&dataset, file, "fx.rates", progress)?;
+        let holding = Arc::new(Holding::new(u64::MAX));
+        let mut read = source::read(&dataset, file, "fx.rates", &holding, progress)?;
         if let Some(row) = read.rejected.first() {
             let column = row.column.as_ref().map(|name| format!(", column `{name}`"));
             return Err(Error::input(
@@ -129,7 +129,7 @@ impl Rates {
             ));
         }
         if let Some(sql) = &dataset.filter {
-            let schema = read.batch.schema();
+            let schema = read.rows.schema();
             let columns = crate::plan::of_schema(&schema);
             read = crate::filter::keep(read, sql, "fx.rates.where", &columns)?;
         }
@@ -139,7 +139,8 @@ impl Rates {
                 format!("the column `{name}` of the rates must be {needs}"),
             )
         };
-        let column = |name: &str| read.batch.column_by_name(name);
+        let batch = read.rows.whole()?;
+        let column = |name: &str| batch.column_by_name(name);
         let dates = column("date").and_then(|c| c.as_primitive_opt::<Date32Type>());
         let dates = dates.ok_or_else(|| at("date", "a date"))?;
         let currencies = column("currency").and_then(|c| c.as_string_opt::<i32>());
@@ -190,38 +191,42 @@ impl Rates {
     /// # Errors
     /// When a column is missing, or a rate is and `missing` is `fail`.
     pub fn settle(&self, table: Table, file: &InputFile, side: Side) -> Result<Table, Error> {
-        let columns = Columns::of(&self.fx, &table.batch, side)?;
-        let mut good = Vec::with_capacity(table.places.len());
         let mut rejected = table.rejected;
-        for (row, place) in table.places.iter().enumerate() {
-            let reason = match self.convert(&columns, row) {
-                Ok(_) => None,
-                Err(Failure::NoRate) if self.missing() == MissingRate::Fail => {
-                    return Err(Error::Rate {
-                        file: file.name.clone(),
-                        line: place.line,
-                        record: columns.describe(row),
-                    });
-                }
-                Err(Failure::NoRate) => Some("has no rate on or before its date".to_owned()),
-                Err(Failure::TooLarge) => Some(format!(
-                    "is too large for {} once it is converted",
-                    crate::plan::words(&columns.data_type)
-                )),
-            };
-            good.push(reason.is_none());
-            rejected.extend(reason.map(|reason| Rejected {
-                line: place.line,
-                column: Some(self.fx.amount.clone()),
-                reason,
-            }));
-        }
+        let places = &table.places;
+        let (rows, good) = table.rows.filtered(|part, first| {
+            let columns = Columns::of(&self.fx, part, side)?;
+            let mut good = Vec::with_capacity(part.num_rows());
+            for (row, place) in places[first..].iter().take(part.num_rows()).enumerate() {
+                let reason = match self.convert(&columns, row) {
+                    Ok(_) => None,
+                    Err(Failure::NoRate) if self.missing() == MissingRate::Fail => {
+                        return Err(Error::Rate {
+                            file: file.name.clone(),
+                            line: place.line,
+                            record: columns.describe(row),
+                        });
+                    }
+                    Err(Failure::NoRate) => Some("has no rate on or before its date".to_owned()),
+                    Err(Failure::TooLarge) => Some(format!(
+                        "is too large for {} once it is converted",
+                        crate::plan::words(&columns.data_type)
+                    )),
+                };
+                good.push(reason.is_none());
+                rejected.extend(reason.map(|reason| Rejected {
+                    line: place.line,
+                    column: Some(self.fx.amount.clone()),
+                    reason,
+                }));
+            }
+            Ok(good)
+        })?;
         rejected.sort_by_key(|row| row.line);
         let mut kept = good.iter();
         let mut places = table.places;
         places.retain(|_| kept.next().is_some_and(|kept| *kept));
         Ok(Table {
-            batch: filter_record_batch(&table.batch, &BooleanArray::from(good))?,
+            rows,
             places,
             rejected,
         })

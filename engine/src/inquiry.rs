@@ -9,11 +9,13 @@ mod verdict;
 
 use crate::error::Error;
 use crate::ledger::Pair;
+use crate::memory::Room;
 use crate::outcome::{Outcome, Side};
 use crate::pass::{Watch, Work, match_records};
 use crate::plan::Plan;
 use crate::prepare::{Inputs, PlainRows, Prepared};
 use crate::progress::{Phase, Progress};
+use crate::values::Form;
 use crate::{InputFile, Opened, diff, given_model, open, validate};
 use answer::{ColumnDifference, Explanation, RecordAnswer, Value};
 use crds::matching::MatchingSpec;
@@ -62,10 +64,12 @@ pub async fn explain(
     } = request;
     validate(&spec).map_err(Error::Spec)?;
     let model = given_model(&spec, model.as_deref())?;
+    let room = Room::of(&spec);
     let opened = open(
         spec,
         Inputs::new(&left, &right, rates.as_ref()),
         PlainRows::Kept,
+        room,
         &progress,
     )
     .await?;
@@ -88,10 +92,21 @@ pub async fn explain(
     progress.phase(Phase::Write);
     let passes = passes::all(work, watch, &matched)?;
     let mut pairs = matched.ledger.close();
-    let (left_batch, right_batch) = (&lefts.records.batch, &rights.records.batch);
     pairs.retain(|pair| touches(pair, watch));
-    let found = diff::find(&plan.differences, left_batch, right_batch, &mut pairs)?;
-    let values = diff::values(&plan.differences, left_batch, right_batch, &pairs, &found)?;
+    let sides = [&lefts.values, &rights.values];
+    let found = diff::find(&plan.differences, sides, &mut pairs)?;
+    let [left_columns, right_columns] = diff::columns(&plan.differences);
+    let edges = || pairs.iter().map(|pair| pair.chosen.edge);
+    let left_rows = edges().map(|edge| edge.left);
+    let left_rows = lefts
+        .values
+        .window(Form::Original, &left_columns, left_rows)?;
+    let right_rows = edges().map(|edge| edge.right);
+    let right_rows = rights
+        .values
+        .window(Form::Original, &right_columns, right_rows)?;
+    let windows = [&left_rows, &right_rows];
+    let values = diff::values(&plan.differences, windows, &pairs, &found)?;
     let mut differences = Vec::new();
     for (at, found) in found.iter().enumerate() {
         let edge = pairs[found.pair as usize].chosen.edge;
@@ -99,8 +114,8 @@ pub async fn explain(
             values.is_valid(at).then(|| values.value(at).to_owned())
         };
         differences.push(ColumnDifference {
-            left_key: lefts.records.keys[edge.left as usize].clone(),
-            right_key: rights.records.keys[edge.right as usize].clone(),
+            left_key: lefts.records.keys[edge.left as usize].to_owned(),
+            right_key: rights.records.keys[edge.right as usize].to_owned(),
             column: plan.differences[found.column as usize].label.clone(),
             left: text(&values.left),
             right: text(&values.right),
@@ -153,11 +168,13 @@ fn record(
         .map(|pair| pair.outcome)
         .max_by_key(|outcome| *outcome == Outcome::Differing);
     let row = index as usize;
-    let schema = own.records.batch.schema();
+    let all = own.values.all_columns();
+    let originals = own.values.picked(Form::Original, &all, &[index])?;
+    let compared = own.values.picked(Form::Compared, &all, &[index])?;
     let mut values = Vec::new();
-    for (place, field) in schema.fields().iter().enumerate() {
-        let original = text(own.records.batch.column(place), row)?;
-        let normalized = text(own.normalized.column(place), row)?;
+    for (place, field) in originals.schema().fields().iter().enumerate() {
+        let original = text(originals.column(place), 0)?;
+        let normalized = text(compared.column(place), 0)?;
         values.push(Value {
             column: field.name().clone(),
             normalized: normalized.filter(|text| Some(text) != original.as_ref()),
@@ -165,14 +182,14 @@ fn record(
         });
     }
     Ok(RecordAnswer {
-        key: own.records.keys[row].clone(),
+        key: own.records.keys[row].to_owned(),
         outcome: outcome.map_or("unmatched", Outcome::name).into(),
         pass: own_pairs
             .first()
             .map(|pair| plan.passes[pair.pass].name.clone()),
         partners: own_pairs
             .iter()
-            .map(|pair| other.records.keys[ends(pair).1 as usize].clone())
+            .map(|pair| other.records.keys[ends(pair).1 as usize].to_owned())
             .collect(),
         values,
     })

@@ -75,7 +75,9 @@ impl Ledger {
                 split: None,
             });
             let mut pairs: Vec<Pair> = pairs.collect();
-            pairs.sort_by_key(|pair| pair.group);
+            if !pairs.is_sorted_by_key(|pair| pair.group) {
+                pairs.sort_by_key(|pair| pair.group);
+            }
             self.groups += numbers.iter().max().map_or(0, |most| most + 1);
             self.add(pairs);
         }
@@ -101,8 +103,8 @@ impl Ledger {
                         edge: Edge {
                             left,
                             right,
-                            score: 1.0,
-                            weight: 1.0,
+                            score: group.score,
+                            weight: group.score,
                         },
                         tied: false,
                         ambiguous: group.why == split::Why::Ambiguous,
@@ -136,7 +138,11 @@ impl Ledger {
             self.left_open[pair.chosen.edge.left as usize] = false;
             self.right_open[pair.chosen.edge.right as usize] = false;
         }
-        self.confirmed.extend(pairs);
+        if self.confirmed.is_empty() {
+            self.confirmed = pairs;
+        } else {
+            self.confirmed.extend(pairs);
+        }
     }
 
     /// Every pair that a pass confirmed or put to review, also where a later pass has overruled it.
@@ -166,7 +172,10 @@ impl Ledger {
             }
             pairs.extend(kept);
         }
-        pairs.sort_by_key(|pair| (pair.chosen.edge.left, pair.chosen.edge.right));
+        let keys = |pair: &Pair| (pair.chosen.edge.left, pair.chosen.edge.right);
+        if !pairs.is_sorted_by_key(keys) {
+            pairs.sort_by_key(keys);
+        }
         pairs
     }
 }

@@ -14,7 +14,9 @@ mod expression;
 mod filter;
 mod fx;
 mod inquiry;
+mod keys;
 mod ledger;
+mod memory;
 mod normalize;
 mod outcome;
 mod pass;
@@ -26,10 +28,14 @@ mod records;
 mod report;
 mod score;
 mod source;
+mod spill;
 mod split;
+#[cfg(test)]
+mod stored_tests;
 mod sum;
 mod threads;
 pub mod utils;
+mod values;
 mod written;
 
 pub use crds::decode::SpecError;
@@ -40,7 +46,7 @@ pub use inquiry::answer::{
 };
 pub use inquiry::{ExplainRequest, explain};
 pub use outcome::{PassSummary, SideSummary, Summary};
-pub use plan::validate;
+pub use plan::{mistakes_in_the_rest, validate};
 pub use progress::{Phase, Progress, Silent};
 pub use score::model::{ComparisonModel, LevelModel, Model, PassModel, Training};
 pub use score::notes;
@@ -50,12 +56,12 @@ use crds::matching::{MatchingSpec, PairsOutput, Score};
 use datafusion::prelude::SessionContext;
 use diff::keyed::listing::Listing;
 use ledger::Pair;
+use memory::Room;
 use outcome::{Fates, Outcome, Side};
 use pass::{Matched, Work, match_records};
 use plan::Plan;
 use prepare::{Inputs, PlainRows, Prepared, Sides, read_both};
-use report::{Differences, Draft, Results, Steps};
-use score::Scorer;
+use report::{Draft, Results};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -113,6 +119,15 @@ pub struct InputFile {
 /// # Errors
 /// See [`Error`]. The output folder is then as it was before.
 pub async fn run(request: RunRequest, progress: Arc<dyn Progress>) -> Result<Summary, Error> {
+    let room = Room::of(&request.spec);
+    run_within(request, room, progress).await
+}
+
+async fn run_within(
+    request: RunRequest,
+    room: Room,
+    progress: Arc<dyn Progress>,
+) -> Result<Summary, Error> {
     let started = Instant::now();
     let RunRequest {
         spec,
@@ -129,6 +144,7 @@ pub async fn run(request: RunRequest, progress: Arc<dyn Progress>) -> Result<Sum
         spec,
         Inputs::new(&left, &right, rates.as_ref()),
         PlainRows::SetAside,
+        room,
         &progress,
     )
     .await?;
@@ -148,8 +164,8 @@ pub async fn run(request: RunRequest, progress: Arc<dyn Progress>) -> Result<Sum
         ..
     } = match_records(opened.work(&progress), plain.as_ref(), model.as_ref()).await?;
     let mut pairs = ledger.close();
-    let (left_batch, right_batch) = (&lefts.records.batch, &rights.records.batch);
-    let found = diff::find(&plan.differences, left_batch, right_batch, &mut pairs)?;
+    let values = [&lefts.values, &rights.values];
+    let found = diff::find(&plan.differences, values, &mut pairs)?;
     for pair in &pairs {
         passes[pair.pass].pairs += 1;
     }
@@ -159,33 +175,22 @@ pub async fn run(request: RunRequest, progress: Arc<dyn Progress>) -> Result<Sum
     let right_summary = right_fates.count(&rights.records, Side::Right, set_aside)?;
 
     progress.phase(Phase::Write);
-    let differences = Differences {
-        labels: plan
-            .differences
-            .iter()
-            .map(|column| column.label.as_str())
-            .collect(),
-        values: diff::values(&plan.differences, left_batch, right_batch, &pairs, &found)?,
-        found: &found,
-    };
     let shown = shown(spec, &pairs);
-    let reasons = reasons(plan, &scorers, &shown, [lefts, rights])?;
-    let names: Vec<&str> = plan.passes.iter().map(|pass| pass.name.as_str()).collect();
     let draft = Draft::new(&out_dir)?;
     let results = Results {
-        left: &lefts.records,
-        right: &rights.records,
+        spec,
+        plan,
+        sides: [lefts, rights],
         pairs: &pairs,
         shown: &shown,
-        passes: &names,
-        reasons,
-        differences,
-        unmatched: (left_fates.unmatched(), right_fates.unmatched()),
-        files: (&left.name, &right.name),
+        scorings: &scorers,
+        found: &found,
+        unmatched: [left_fates.unmatched(), right_fates.unmatched()],
+        files: [&left.name, &right.name],
     };
     let plain_keys = plain.as_ref().and_then(|plain| plain.keys.as_ref());
     let listing = plain_keys
-        .map(|keys| Listing::new(spec, &plan.passes[0], keys, &lefts.records, &rights.records))
+        .map(|keys| Listing::new(spec, &plan.passes[0], keys, [lefts, rights]))
         .transpose()?;
     results.write(&draft, &spec.formats(), listing.as_ref())?;
     if !trained.is_empty() {
@@ -203,7 +208,7 @@ pub async fn run(request: RunRequest, progress: Arc<dyn Progress>) -> Result<Sum
         seconds: started.elapsed().as_secs_f64(),
         spec_hash: spec_hash(spec),
     };
-    results.write_reports(&draft, spec, &summary, &|pair| steps(plan, &scorers, pair))?;
+    results.write_reports(&draft, &summary)?;
     draft.publish(&summary)?;
     tracing::info!(
         pairs = summary.pairs,
@@ -225,6 +230,7 @@ pub async fn train(request: TrainRequest, progress: Arc<dyn Progress>) -> Result
         rates,
     } = request;
     validate(&spec).map_err(Error::Spec)?;
+    let room = Room::of(&spec);
     if !spec
         .passes
         .iter()
@@ -237,6 +243,7 @@ pub async fn train(request: TrainRequest, progress: Arc<dyn Progress>) -> Result
         spec,
         Inputs::new(&left, &right, rates.as_ref()),
         PlainRows::SetAside,
+        room,
         &progress,
     )
     .await?;
@@ -262,10 +269,12 @@ pub async fn plan_text(
         rates,
     } = request;
     validate(&spec).map_err(Error::Spec)?;
+    let room = Room::of(&spec);
     let opened = open(
         spec,
         Inputs::new(&left, &right, rates.as_ref()),
         PlainRows::SetAside,
+        room,
         &progress,
     )
     .await?;
@@ -282,6 +291,7 @@ struct Opened {
     session: SessionContext,
     sides: Sides,
     plan: Plan,
+    room: Room,
 }
 
 impl Opened {
@@ -292,6 +302,7 @@ impl Opened {
             session: &self.session,
             left: &self.sides.left,
             right: &self.sides.right,
+            room: self.room,
             progress,
             watch: None,
         }
@@ -303,13 +314,14 @@ async fn open(
     spec: MatchingSpec,
     inputs: Inputs<'_>,
     plain_rows: PlainRows,
+    room: Room,
     progress: &Arc<dyn Progress>,
 ) -> Result<Opened, Error> {
     let spec = Arc::new(spec);
     let session = expression::session(threads::count());
     progress.phase(Phase::Read);
-    let sides = read_both(&spec, inputs, &session, plain_rows, progress).await?;
-    let schema = |side: &Prepared| side.normalized.schema();
+    let sides = read_both(&spec, inputs, &session, plain_rows, room, progress).await?;
+    let schema = |side: &Prepared| side.values.schema();
     let (left, right) = (schema(&sides.left), schema(&sides.right));
     let plan = Plan::new(&spec, &left, &right, &session).map_err(Error::Spec)?;
     Ok(Opened {
@@ -317,6 +329,7 @@ async fn open(
         session,
         sides,
         plan,
+        room,
     })
 }
 
@@ -338,45 +351,12 @@ fn spec_hash(spec: &MatchingSpec) -> String {
     format!("sha256:{}", hex::encode(digest))
 }
 
-/// The pairs that the outputs list.
-fn shown(spec: &MatchingSpec, pairs: &[Pair]) -> Vec<Pair> {
+/// The pairs that the outputs list, by index.
+fn shown(spec: &MatchingSpec, pairs: &[Pair]) -> Vec<u32> {
     let all = spec.pairs_output() == PairsOutput::All;
-    let listed = |pair: &&Pair| all || pair.outcome != Outcome::Matched;
-    pairs.iter().filter(listed).copied().collect()
-}
-
-fn reasons(
-    plan: &Plan,
-    scorers: &[Option<Arc<Scorer>>],
-    pairs: &[Pair],
-    [lefts, rights]: [&Prepared; 2],
-) -> Result<Vec<String>, Error> {
-    pairs
-        .iter()
-        .map(|pair| {
-            let edge = pair.chosen.edge;
-            let pass = &plan.passes[pair.pass];
-            let left = (&lefts.records.batch, edge.left as usize);
-            let right = (&rights.records.batch, edge.right as usize);
-            match (&pair.split, &pass.sum, &scorers[pair.pass]) {
-                (Some(split), Some(sum), _) => explain::reason_of_sum(sum, split, left, right),
-                (_, _, Some(scorer)) => {
-                    let explained = scorer.explain(edge.left, edge.right);
-                    explain::reason(pass, &explained, left, right, Some(&pair.chosen))
-                }
-                _ => Err(Error::Internal(
-                    "a pair without a pass that compares".into(),
-                )),
-            }
-        })
-        .collect()
-}
-
-/// How a pair's score adds up; none where comparisons only hold or fail.
-fn steps(plan: &Plan, scorers: &[Option<Arc<Scorer>>], pair: &Pair) -> Option<Steps> {
-    let edge = pair.chosen.edge;
-    let explained = scorers[pair.pass].as_ref()?.explain(edge.left, edge.right);
-    explain::steps(&plan.passes[pair.pass], &explained, edge.score)
+    let listed = |pair: &Pair| all || pair.outcome != Outcome::Matched;
+    let listed = (0..).zip(pairs).filter(|(_, pair)| listed(pair));
+    listed.map(|(index, _)| index).collect()
 }
 
 #[expect(

@@ -48,14 +48,48 @@ fn apply(text: &str, step: NormalizeStep) -> String {
                 }
             })
             .collect(),
+        NormalizeStep::BasicLatin => basic_latin(text),
         NormalizeStep::CollapseWhitespace => text.split_whitespace().collect::<Vec<_>>().join(" "),
     }
+}
+
+fn basic_latin(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    for letter in text.nfc() {
+        let written = match letter {
+            'ä' | 'æ' => "ae",
+            'ö' | 'ø' | 'œ' => "oe",
+            'ü' => "ue",
+            'Ä' | 'Æ' => "Ae",
+            'Ö' | 'Ø' | 'Œ' => "Oe",
+            'Ü' => "Ue",
+            'ß' => "ss",
+            'ẞ' => "SS",
+            'þ' => "th",
+            'Þ' => "Th",
+            'ð' | 'đ' => "d",
+            'Ð' | 'Đ' => "D",
+            'ħ' => "h",
+            'Ħ' => "H",
+            'ı' => "i",
+            'ł' => "l",
+            'Ł' => "L",
+            _ => {
+                let base = std::iter::once(letter).nfd().next();
+                let is_latin = |base: &char| base.is_ascii_alphabetic();
+                plain.push(base.filter(is_latin).unwrap_or(letter));
+                continue;
+            }
+        };
+        plain.push_str(written);
+    }
+    plain
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use NormalizeStep::{CollapseWhitespace, Lowercase, Nfkc, StripPunctuation};
+    use NormalizeStep::{BasicLatin, CollapseWhitespace, Lowercase, Nfkc, StripPunctuation};
 
     #[test]
     fn steps_do_what_their_names_say() {
@@ -63,6 +97,11 @@ mod tests {
         assert_eq!(clean("ÀÉ", &[Lowercase]), "àé");
         assert_eq!(clean("a.b-c", &[StripPunctuation]), "a b c");
         assert_eq!(clean("  a \t b\n", &[CollapseWhitespace]), "a b");
+        let names = "Müller Straße, Ærø, Łódź, Ñandú, Đorđe, Þór, Mu\u{308}ller; Жуков, Ώρα 5€";
+        assert_eq!(
+            clean(names, &[BasicLatin]),
+            "Mueller Strasse, Aeroe, Lodz, Nandu, Dorde, Thor, Mueller; Жуков, Ώρα 5€"
+        );
         assert_eq!(
             clean(
                 " ACME, Ltd. ",

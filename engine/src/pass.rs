@@ -3,20 +3,23 @@
 use crate::assign::{self, Edge};
 use crate::block::describe::{Verdict, which_blocks};
 use crate::block::{self, Candidates};
+use crate::compare::check_scales;
 use crate::diff;
 use crate::diff::keyed::Plain;
 use crate::error::Error;
 use crate::ledger::Ledger;
+use crate::memory::Room;
 use crate::outcome::PassSummary;
 use crate::plan::{PassPlan, Plan};
-use crate::prepare::{Prepared, check_memory};
+use crate::prepare::Prepared;
 use crate::progress::{Phase, Progress};
 use crate::score::fellegi_sunter::FellegiSunter;
 use crate::score::model::{Model, PassModel};
-use crate::score::{self, Features, Scorer, training};
-use crate::split;
-use crate::sum::SumPlan;
+use crate::score::{self, Features, Most, Scored, Scorer, Scoring, training};
+use crate::sum::{self, SumPlan, Taking};
+use crate::values::{Form, Values};
 use crds::matching::{MatchingSpec, Score};
+use datafusion::arrow::array::UInt32Array;
 use datafusion::prelude::SessionContext;
 use std::sync::Arc;
 use std::time::Instant;
@@ -34,6 +37,8 @@ pub struct Work<'a> {
     pub left: &'a Prepared,
     /// The right side.
     pub right: &'a Prepared,
+    /// What the run may hold in memory.
+    pub room: Room,
     /// Who is told.
     pub progress: &'a Arc<dyn Progress>,
     /// The records whose scored pairs are kept for an answer.
@@ -62,7 +67,7 @@ pub struct Matched {
     /// The passes in figures; `pairs` counts those that were set aside.
     pub passes: Vec<PassSummary>,
     /// What scored the pairs of each pass; none where a pass adds up.
-    pub scorers: Vec<Option<Arc<Scorer>>>,
+    pub scorers: Vec<Option<Scoring>>,
     /// What was learned.
     pub trained: Vec<PassModel>,
     /// What was seen of the records that are watched, by pass.
@@ -100,6 +105,7 @@ pub async fn match_records(
         let before = Instant::now();
         let step = Step {
             spec: work.spec,
+            room: work.room,
             session: work.session,
             pass,
             index,
@@ -112,18 +118,18 @@ pub async fn match_records(
         let mut watched = step.watched(lefts, rights, ledger, budget)?;
         let (candidates, scorer) = if let Some(aside) = aside {
             let candidates = step.pair_keys(lefts, rights, aside.pairs, ledger, budget)?;
-            let features = Features::new(pass, &lefts.normalized, &rights.normalized)?;
-            let scorer = Scorer::new(pass, Arc::new(features), None);
-            (candidates, Some(Arc::new(scorer)))
+            (candidates, Some(step.scoring(lefts, rights)?))
         } else if let Some(sum) = &pass.sum {
-            let found = step.add_up(sum, lefts, rights, ledger)?;
-            exhausted = found.exhausted;
-            (found.nodes, None)
+            let added = step.add_up(sum, lefts, rights, ledger, &mut budget).await?;
+            exhausted = added.exhausted;
+            matched.trained.extend(added.ran.trained);
+            watched.edges = added.ran.watched;
+            (added.ran.candidates, added.ran.scoring)
         } else {
             let ran = step.run(lefts, rights, ledger, &mut budget).await?;
             matched.trained.extend(ran.trained);
             watched.edges = ran.watched;
-            (ran.candidates, Some(ran.scorer))
+            (ran.candidates, ran.scoring)
         };
         matched.scorers.push(scorer);
         matched.watched.push(watched);
@@ -146,18 +152,23 @@ pub fn describe(work: Work<'_>) -> Result<String, Error> {
     let all = |side: &Prepared| vec![true; side.records.keys.len()];
     let (left_open, right_open) = (all(work.left), all(work.right));
     let mut text = String::new();
-    for pass in work.plan.passes.iter().filter(|pass| pass.sum.is_none()) {
+    for pass in work
+        .plan
+        .passes
+        .iter()
+        .filter(|pass| !pass.comparisons.is_empty())
+    {
         if work.progress.is_cancelled() {
             return Err(Error::Cancelled);
         }
         let name = pass.name.clone();
         work.progress.phase(Phase::Block { pass: name });
         let left = block::Open {
-            batch: &work.left.normalized,
+            values: &work.left.values,
             open: &left_open,
         };
         let right = block::Open {
-            batch: &work.right.normalized,
+            values: &work.right.values,
             open: &right_open,
         };
         let most = work.spec.effective_limits().max_pairs;
@@ -181,6 +192,7 @@ pub async fn train(work: Work<'_>) -> Result<Vec<PassModel>, Error> {
         }
         let step = Step {
             spec: work.spec,
+            room: work.room,
             session: work.session,
             pass,
             index,
@@ -189,9 +201,9 @@ pub async fn train(work: Work<'_>) -> Result<Vec<PassModel>, Error> {
             watch: None,
         };
         let candidates = step.candidates(lefts, rights, &ledger, &mut budget)?;
-        let features = Arc::new(Features::new(pass, &lefts.normalized, &rights.normalized)?);
+        let features = step.features(lefts, rights)?;
         trained.push(
-            step.train(lefts, rights, &features, &ledger, &candidates)
+            step.train(lefts, rights, features, &ledger, &candidates)
                 .await?,
         );
     }
@@ -201,6 +213,7 @@ pub async fn train(work: Work<'_>) -> Result<Vec<PassModel>, Error> {
 /// One pass at work.
 struct Step<'a> {
     spec: &'a MatchingSpec,
+    room: Room,
     session: &'a SessionContext,
     pass: &'a PassPlan,
     index: usize,
@@ -212,13 +225,20 @@ struct Step<'a> {
 
 /// What a pass that compares gave, besides what it booked.
 struct Ran {
-    /// How many candidate pairs were compared.
+    /// How many candidate pairs were compared, or steps taken where no pairs are.
     candidates: u64,
-    scorer: Arc<Scorer>,
+    scoring: Option<Scoring>,
     /// What was learned, where it was.
     trained: Option<PassModel>,
     /// The scored pairs of the records that are watched.
     watched: Vec<Edge>,
+}
+
+/// What a pass that adds up gave, besides what it booked.
+struct Added {
+    /// Records whose search ended at a budget.
+    exhausted: u64,
+    ran: Ran,
 }
 
 impl Step<'_> {
@@ -233,7 +253,10 @@ impl Step<'_> {
         budget: u64,
     ) -> Result<u64, Error> {
         let pass = self.pass.name.clone();
-        let assignment = diff::keyed::pairs(self.pass, &lefts.normalized, &rights.normalized)?;
+        let [left, right] = self.pass.columns();
+        let left = lefts.values.whole(Form::Compared, &left)?;
+        let right = rights.values.whole(Form::Compared, &right)?;
+        let assignment = diff::keyed::pairs(self.pass, &left, &right)?;
         let pairs = assignment.confirmed.len() as u64 + plain;
         if pairs > budget {
             return Err(Error::Budget {
@@ -264,11 +287,11 @@ impl Step<'_> {
         // A sum's blocks are never derived.
         if self.pass.sum.is_none() || self.pass.blocks.is_some() {
             let left = block::Open {
-                batch: &lefts.normalized,
+                values: &lefts.values,
                 open: &ledger.left_open,
             };
             let right = block::Open {
-                batch: &rights.normalized,
+                values: &rights.values,
                 open: &ledger.right_open,
             };
             let (left, right) = ((left, watch.left), (right, watch.right));
@@ -285,60 +308,110 @@ impl Step<'_> {
         ledger: &mut Ledger,
         budget: &mut u64,
     ) -> Result<Ran, Error> {
+        let (kept, ran) = self.scored(lefts, rights, ledger, budget).await?;
+        let pass = self.pass.name.clone();
+        self.progress.phase(Phase::Assign { pass });
+        let (lefts, rights) = (ledger.left_open.len(), ledger.right_open.len());
+        let assignment = assign::assign(kept.edges, &self.pass.rules, lefts, rights);
+        ledger.book(self.index, &assignment);
+        Ok(ran)
+    }
+
+    /// Blocks and compares.
+    async fn scored(
+        &self,
+        lefts: &Prepared,
+        rights: &Prepared,
+        ledger: &Ledger,
+        budget: &mut u64,
+    ) -> Result<(Scored, Ran), Error> {
         let pass = || self.pass.name.clone();
         let mut candidates = self.candidates(lefts, rights, ledger, budget)?;
-        let features = Features::new(self.pass, &lefts.normalized, &rights.normalized)?;
-        let features = Arc::new(features);
+        let features = self.features(lefts, rights)?;
         let mut trained = None;
         let mut learned = None;
         if self.pass.score == Score::FellegiSunter {
             let model = match self.given {
                 Some(model) => model,
                 None => trained.insert(
-                    self.train(lefts, rights, &features, ledger, &candidates)
+                    self.train(lefts, rights, features.clone(), ledger, &candidates)
                         .await?,
                 ),
             };
-            let sides = (&lefts.normalized, &rights.normalized);
+            let sides = (&lefts.values, &rights.values);
             let open = |open: &[bool]| open.iter().filter(|open| **open).count();
             let open = (open(&ledger.left_open), open(&ledger.right_open));
             learned = Some(FellegiSunter::new(self.pass, model, sides, open)?);
         }
-        let scorer = Scorer::new(self.pass, features, learned);
-        let scorer = Arc::new(scorer);
         // Training looked at the blocks' values; scoring does not.
         candidates.blocks = Vec::new();
 
         self.progress.phase(Phase::Compare { pass: pass() });
-        let max_edges = self.spec.effective_limits().max_edges;
-        let kept = score::score_all(
-            self.pass,
-            scorer.clone(),
-            candidates,
-            max_edges,
-            self.progress.clone(),
-        )
-        .await?;
+        let held = lefts.bytes() + rights.bytes();
+        let most = Most {
+            edges: self.spec.effective_limits().max_edges,
+            bytes: self.pass.bytes_of_pair(),
+            memory: (self.room.limit.saturating_sub(held), self.room.limit),
+        };
+        let (scoring, kept) = if let Some(features) = features {
+            let scorer = Arc::new(Scorer::new(self.pass, features, learned));
+            let progress = self.progress.clone();
+            let kept =
+                score::score_all(self.pass, scorer.clone(), candidates, most, progress).await?;
+            (Scoring::Held(scorer), kept)
+        } else {
+            let sides = [&lefts.values, &rights.values];
+            let progress = self.progress.as_ref();
+            let kept = score::score_chunks(
+                self.pass,
+                learned.as_ref(),
+                candidates,
+                sides,
+                most,
+                progress,
+            )?;
+            (Scoring::Stored(learned.map(Arc::new)), kept)
+        };
 
-        let edge_bytes = (kept.edges.len() * size_of::<Edge>()) as u64;
-        check_memory(
-            self.spec,
-            (lefts, rights),
-            (" and their scored pairs", edge_bytes),
-        )?;
-        self.progress.phase(Phase::Assign { pass: pass() });
-        let (lefts, rights) = (ledger.left_open.len(), ledger.right_open.len());
         let watched = self.watch.map_or_else(Vec::new, |watch| {
             let seen = kept.edges.iter().filter(|edge| watch.sees(edge));
             seen.copied().collect()
         });
-        let assignment = assign::assign(kept.edges, &self.pass.rules, lefts, rights);
-        ledger.book(self.index, &assignment);
-        Ok(Ran {
+        let ran = Ran {
             candidates: kept.candidates,
-            scorer,
+            scoring: Some(scoring),
             trained,
             watched,
+        };
+        Ok((kept, ran))
+    }
+
+    /// The comparisons over all records; none where values are in files.
+    fn features(
+        &self,
+        lefts: &Prepared,
+        rights: &Prepared,
+    ) -> Result<Option<Arc<Features>>, Error> {
+        let (
+            Values::Held { compared: left, .. },
+            Values::Held {
+                compared: right, ..
+            },
+        ) = (&lefts.values, &rights.values)
+        else {
+            let path = |index: usize| format!("{}.compare[{index}]", self.pass.path);
+            let sides = [&lefts.values, &rights.values];
+            check_scales(&self.pass.comparisons, path, Form::Compared, sides)?;
+            return Ok(None);
+        };
+        Ok(Some(Arc::new(Features::new(self.pass, left, right)?)))
+    }
+
+    /// What scores pairs without learned weights.
+    fn scoring(&self, lefts: &Prepared, rights: &Prepared) -> Result<Scoring, Error> {
+        Ok(match self.features(lefts, rights)? {
+            Some(features) => Scoring::Held(Arc::new(Scorer::new(self.pass, features, None))),
+            None => Scoring::Stored(None),
         })
     }
 
@@ -352,11 +425,11 @@ impl Step<'_> {
         let pass = self.pass.name.clone();
         self.progress.phase(Phase::Block { pass });
         let left = block::Open {
-            batch: &lefts.normalized,
+            values: &lefts.values,
             open: &ledger.left_open,
         };
         let right = block::Open {
-            batch: &rights.normalized,
+            values: &rights.values,
             open: &ledger.right_open,
         };
         let candidates = block::candidates(self.session, self.pass, left, right, *budget)?;
@@ -368,7 +441,7 @@ impl Step<'_> {
         &self,
         lefts: &Prepared,
         rights: &Prepared,
-        features: &Arc<Features>,
+        features: Option<Arc<Features>>,
         ledger: &Ledger,
         candidates: &Candidates,
     ) -> Result<PassModel, Error> {
@@ -382,9 +455,13 @@ impl Step<'_> {
             open: &ledger.right_open,
             keys: &rights.records.keys,
         };
+        let comparisons = match features {
+            Some(features) => training::Comparisons::Held(features),
+            None => training::Comparisons::Stored([&lefts.values, &rights.values]),
+        };
         training::learn(
             self.pass,
-            features,
+            &comparisons,
             (left, right),
             candidates,
             self.progress,
@@ -392,38 +469,81 @@ impl Step<'_> {
         .await
     }
 
-    /// Adds records up; returns what was found, which is booked.
-    fn add_up(
+    /// Adds records up; what was found is booked.
+    async fn add_up(
         &self,
         sum: &SumPlan,
         lefts: &Prepared,
         rights: &Prepared,
         ledger: &mut Ledger,
-    ) -> Result<split::Outcome, Error> {
-        let pass = || self.pass.name.clone();
-        self.progress.phase(Phase::Block { pass: pass() });
-        let left = block::Open {
-            batch: &lefts.normalized,
-            open: &ledger.left_open,
+        budget: &mut u64,
+    ) -> Result<Added, Error> {
+        let compared = if self.pass.comparisons.is_empty() {
+            None
+        } else {
+            Some(self.scored(lefts, rights, ledger, budget).await?)
         };
-        let right = block::Open {
-            batch: &rights.normalized,
-            open: &ledger.right_open,
+        let blocks = match compared {
+            Some(_) => Vec::new(),
+            None => self.block_numbers(lefts, rights, ledger)?,
         };
-        let blocks = block::block_numbers(self.session, self.pass, left, right)?;
-        self.progress.phase(Phase::Assign { pass: pass() });
+        let pass = self.pass.name.clone();
+        self.progress.phase(Phase::Assign { pass });
         let told = |done, total| {
             self.progress.advance(done, total);
             !self.progress.is_cancelled()
         };
-        let found = sum.run(
-            &self.pass.path,
-            [lefts, rights],
-            [&ledger.left_open, &ledger.right_open],
-            &blocks,
-            &told,
-        )?;
+        let [left, right] = sum.columns();
+        let left = lefts.values.whole(Form::Compared, &left)?;
+        let right = rights.values.whole(Form::Compared, &right)?;
+        let sides = [(&left, &ledger.left_open), (&right, &ledger.right_open)]
+            .map(|(batch, open)| Taking { batch, open });
+        let path = &self.pass.path;
+        let found = match (&compared, self.pass.thresholds()) {
+            (None, _) => sum.run(path, sides, sum::Candidates::Blocks(&blocks), &told)?,
+            (Some((kept, _)), None) => {
+                sum.run(path, sides, sum::Candidates::Pairs(&kept.edges), &told)?
+            }
+            (Some((kept, _)), Some(thresholds)) => {
+                sum.weigh(path, sides, kept, &thresholds, &told)?
+            }
+        };
         ledger.book_splits(self.index, sum.wholes, found.scale, &found.outcome.groups);
-        Ok(found.outcome)
+        let nodes = found.outcome.nodes;
+        let ran = compared.map_or_else(|| Ran::without_pairs(nodes), |(_, ran)| ran);
+        Ok(Added {
+            exhausted: found.outcome.exhausted,
+            ran,
+        })
+    }
+
+    fn block_numbers(
+        &self,
+        lefts: &Prepared,
+        rights: &Prepared,
+        ledger: &Ledger,
+    ) -> Result<Vec<(UInt32Array, UInt32Array)>, Error> {
+        let pass = self.pass.name.clone();
+        self.progress.phase(Phase::Block { pass });
+        let left = block::Open {
+            values: &lefts.values,
+            open: &ledger.left_open,
+        };
+        let right = block::Open {
+            values: &rights.values,
+            open: &ledger.right_open,
+        };
+        block::block_numbers(self.session, self.pass, left, right)
+    }
+}
+
+impl Ran {
+    fn without_pairs(steps: u64) -> Self {
+        Self {
+            candidates: steps,
+            scoring: None,
+            trained: None,
+            watched: Vec::new(),
+        }
     }
 }

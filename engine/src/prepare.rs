@@ -6,24 +6,28 @@ use crate::diff::keyed::Plain;
 use crate::error::Error;
 use crate::filter;
 use crate::fx::Rates;
+use crate::memory::{Holding, Room};
 use crate::normalize;
 use crate::outcome::Side;
 use crate::plan::{self, Plan};
 use crate::progress::{Progress, Sides as BothSides};
 use crate::records::Records;
-use crate::source;
-use crds::matching::{Dataset, DuplicatePolicy, MatchingSpec};
-use datafusion::arrow::array::RecordBatch;
+use crate::source::{self, Rows};
+use crate::spill::weight_of;
+use crate::values::{Stored, Values};
+use crds::matching::{Dataset, MatchingSpec};
+use datafusion::arrow::array::{RecordBatch, UInt32Array};
+use datafusion::arrow::compute::take_record_batch;
 use datafusion::arrow::datatypes::Schema;
 use datafusion::prelude::SessionContext;
 use std::sync::Arc;
 
-/// One side, read: its records and their normalised columns.
+/// One side, read: its records and their values.
 pub struct Prepared {
     /// The records.
     pub records: Records,
-    /// Their columns as they are compared and blocked.
-    pub normalized: RecordBatch,
+    /// Their values.
+    pub values: Values,
 }
 
 /// The files of a job.
@@ -48,18 +52,53 @@ impl Prepared {
         dataset: &Dataset,
         table: source::Table,
         rates: Option<&Rates>,
-        policy: DuplicatePolicy,
         side: Side,
+        room: Room,
     ) -> Result<Self, Error> {
-        let records = Records::new(table, dataset, policy, side)?;
-        let mut normalized = normalize::normalized(&records.batch, &spec.normalize)?;
-        if let Some(rates) = rates {
-            normalized = rates.converted(&records.batch, &normalized, side)?;
-        }
-        Ok(Self {
-            records,
-            normalized,
-        })
+        let (left, right) = spec.duplicate_policies();
+        let policy = match side {
+            Side::Left => left,
+            Side::Right => right,
+        };
+        let (records, rows, order) = Records::new(table, dataset, policy, side, room)?;
+        let clean = |batch: &RecordBatch| {
+            let cleaned = normalize::normalized(batch, &spec.normalize)?;
+            match rates {
+                Some(rates) => rates.converted(batch, &cleaned, side),
+                None => Ok(cleaned),
+            }
+        };
+        let values = match rows {
+            Rows::Held(batch) => {
+                let original = match order {
+                    None => batch,
+                    Some(order) => take_record_batch(&batch, &UInt32Array::from(order))?,
+                };
+                let compared = clean(&original)?;
+                Values::Held { original, compared }
+            }
+            Rows::Spilled(rows) => {
+                let all = || (0_u32..).take(rows.len()).collect();
+                let order = order.unwrap_or_else(all);
+                tracing::debug!(
+                    side = side.name(),
+                    rows = order.len(),
+                    "the values are in a file"
+                );
+                Values::Spilled(Stored::new(&rows, &order, room, clean)?)
+            }
+        };
+        Ok(Self { records, values })
+    }
+
+    /// The bytes that the side takes in memory whatever a step reads back.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        let values = match &self.values {
+            Values::Held { original, .. } => weight_of(original),
+            Values::Spilled(_) => 0,
+        };
+        values + self.records.keys.bytes()
     }
 }
 
@@ -91,15 +130,24 @@ pub async fn read_both(
     inputs: Inputs<'_>,
     session: &SessionContext,
     plain_rows: PlainRows,
+    room: Room,
     progress: &Arc<dyn Progress>,
 ) -> Result<Sides, Error> {
-    let sides = read(spec, inputs, session, plain_rows, progress).await?;
+    let mut sides = read(spec, inputs, session, plain_rows, room, progress).await?;
+    // Steps look at both sides in one way: where one is in a file, the other goes there too.
+    if sides.left.values.is_spilled() || sides.right.values.is_spilled() {
+        for side in [&mut sides.left, &mut sides.right] {
+            if let Values::Held { original, compared } = &side.values {
+                side.values = Values::Spilled(Stored::of(original, compared, room)?);
+            }
+        }
+    }
     let (left, right) = (inputs.left, inputs.right);
     check_rejected(
         spec,
         [(left, &sides.left.records), (right, &sides.right.records)],
     )?;
-    check_memory(spec, (&sides.left, &sides.right), ("", 0))?;
+    check_memory(room, (&sides.left, &sides.right), ("", 0))?;
     Ok(sides)
 }
 
@@ -108,10 +156,10 @@ async fn read(
     files: Inputs<'_>,
     session: &SessionContext,
     plain_rows: PlainRows,
+    room: Room,
     progress: &Arc<dyn Progress>,
 ) -> Result<Sides, Error> {
     let (left, right) = (files.left, files.right);
-    let (left_policy, right_policy) = spec.duplicate_policies();
     if plain_rows == PlainRows::SetAside && diff::keyed::applies(spec, left, right) {
         let (spec, inputs) = (spec.clone(), [left.clone(), right.clone()]);
         let (session, progress) = (session.clone(), progress.clone());
@@ -120,13 +168,13 @@ async fn read(
                 Plan::new(&spec, left, right, &session).map_err(Error::Spec)
             };
             let inputs = [&inputs[0], &inputs[1]];
-            let Some(rest) = diff::keyed::set_aside(&spec, inputs, plan, progress.as_ref())? else {
+            let rest = diff::keyed::set_aside(&spec, inputs, plan, room, progress.as_ref())?;
+            let Some(rest) = rest else {
                 return Ok(None);
             };
             let [left, right] = rest.tables;
-            let mut left = Prepared::new(&spec, &spec.left, left, None, left_policy, Side::Left)?;
-            let mut right =
-                Prepared::new(&spec, &spec.right, right, None, right_policy, Side::Right)?;
+            let mut left = Prepared::new(&spec, &spec.left, left, None, Side::Left, room)?;
+            let mut right = Prepared::new(&spec, &spec.right, right, None, Side::Right, room)?;
             [left.records.rows, right.records.rows] = rest.rows;
             Ok(Some(Sides {
                 left,
@@ -141,11 +189,14 @@ async fn read(
     }
     let rates = read_rates(spec, files.rates, progress).await?;
     let told = BothSides::new(progress.clone());
+    let holding = Arc::new(Holding::new(room.held));
     let reader = |side, file: &InputFile| Reader {
         spec: spec.clone(),
         file: file.clone(),
         side,
         rates: rates.clone(),
+        room,
+        holding: holding.clone(),
         progress: told.of(side),
     };
     // Where both fail it is always the left side's error that is reported.
@@ -180,6 +231,8 @@ struct Reader {
     file: InputFile,
     side: Side,
     rates: Option<Arc<Rates>>,
+    room: Room,
+    holding: Arc<Holding>,
     progress: Arc<dyn Progress>,
 }
 
@@ -191,15 +244,15 @@ impl Reader {
 
     /// Read → types → where → rates → keys → normalise.
     fn prepare(&self) -> Result<Prepared, Error> {
-        let (left_policy, right_policy) = self.spec.duplicate_policies();
-        let (dataset, policy) = match self.side {
-            Side::Left => (&self.spec.left, left_policy),
-            Side::Right => (&self.spec.right, right_policy),
+        let dataset = match self.side {
+            Side::Left => &self.spec.left,
+            Side::Right => &self.spec.right,
         };
         let name = self.side.name();
-        let mut table = source::read(dataset, &self.file, name, self.progress.as_ref())?;
+        let progress = self.progress.as_ref();
+        let mut table = source::read(dataset, &self.file, name, &self.holding, progress)?;
         if let Some(sql) = &dataset.filter {
-            let schema = table.batch.schema();
+            let schema = table.rows.schema();
             let columns = plan::of_schema(&schema);
             table = filter::keep(table, sql, &format!("{name}.where"), &columns)?;
         }
@@ -207,7 +260,7 @@ impl Reader {
         if let Some(rates) = rates {
             table = rates.settle(table, &self.file, self.side)?;
         }
-        Prepared::new(&self.spec, dataset, table, rates, policy, self.side)
+        Prepared::new(&self.spec, dataset, table, rates, self.side, self.room)
     }
 }
 
@@ -258,18 +311,13 @@ fn check_rejected(spec: &MatchingSpec, sides: [(&InputFile, &Records); 2]) -> Re
 /// # Errors
 /// [`Error::Memory`] when they are more than `limits.memory`.
 pub fn check_memory(
-    spec: &MatchingSpec,
+    room: Room,
     (lefts, rights): (&Prepared, &Prepared),
     (what, more): (&str, u64),
 ) -> Result<(), Error> {
-    let limit = spec.effective_limits().memory;
-    let needed = lefts.records.bytes() + rights.records.bytes() + more;
-    if needed <= limit {
-        return Ok(());
-    }
-    Err(Error::Memory {
-        what: format!("the records of both sides{what} take"),
-        needed,
-        limit,
-    })
+    let needed = lefts
+        .bytes()
+        .saturating_add(rights.bytes())
+        .saturating_add(more);
+    room.check(needed, || format!("the records of both sides{what} take"))
 }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
 use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
 
 use crds::matching::Dataset;
 use datafusion::arrow::array::{Array, ArrayRef, AsArray};
@@ -11,6 +12,7 @@ use serde::Serialize;
 
 use crate::InputFile;
 use crate::error::Error;
+use crate::memory::Holding;
 use crate::progress::Progress;
 use crate::source;
 use crate::source::value::{DateFormat, decimal, integer};
@@ -80,10 +82,12 @@ pub fn profile(
     file: &InputFile,
     progress: &dyn Progress,
 ) -> Result<Profile, Error> {
-    let table = source::read(dataset, file, "file", progress)?;
+    let holding = Arc::new(Holding::new(u64::MAX));
+    let table = source::read(dataset, file, "file", &holding, progress)?;
     let rows = (table.places.len() + table.rejected.len()) as u64;
-    let columns = table.batch.columns();
-    let schema = table.batch.schema();
+    let batch = table.rows.whole()?;
+    let columns = batch.columns();
+    let schema = batch.schema();
     let profiles = schema
         .fields()
         .iter()

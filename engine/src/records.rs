@@ -4,30 +4,33 @@
 //! makes every later step independent of the order of the input.
 
 use crate::error::Error;
+use crate::keys::Keys;
+use crate::memory::Room;
 use crate::outcome::Side;
-use crate::source::{Rejected, Table, quoted};
+use crate::source::{Rejected, Rows, Table, quoted};
 use crate::written::Texts;
 use crds::decode::SpecError;
 use crds::matching::{Dataset, DuplicatePolicy};
-use datafusion::arrow::array::{Array, ArrayRef, RecordBatch, UInt32Array};
-use datafusion::arrow::compute::take_record_batch;
+use datafusion::arrow::array::{Array, ArrayRef, RecordBatch};
 use datafusion::arrow::error::ArrowError;
-use datafusion::arrow::row::{RowConverter, Rows, SortField};
+use datafusion::arrow::row::{RowConverter, Rows as ByteRows, SortField};
 
-/// One side's records and the rows that do not take part.
+/// One side's records and the rows that do not take part. The records' values are in
+/// [`crate::values`].
 #[derive(Debug)]
 pub struct Records {
     /// The rows of the file, whatever became of them.
     pub rows: u64,
-    /// The records' canonical columns with their original values, in the order of keys.
-    pub batch: RecordBatch,
-    /// The records' keys as text, in the same order.
-    pub keys: Vec<String>,
+    /// The records' keys as text, in their order.
+    pub keys: Keys,
     /// The rows that were rejected, in the order of the file.
     pub rejected: Vec<Rejected>,
     /// The rows that share a key with another and are set aside, in the order of keys.
     pub duplicates: Vec<Duplicate>,
 }
+
+/// Which rows of a table are records, in the order of keys; none where all are, as they stand.
+pub type Order = Option<Vec<u32>>;
 
 /// A row whose key another row of its side has too.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,7 +44,8 @@ pub struct Duplicate {
 }
 
 impl Records {
-    /// Gives every row of a table its key, and sets aside rows without one and duplicates.
+    /// Gives every row of a table its key, and sets aside rows without one and duplicates. Also
+    /// returns the table's rows, and which of them are the records.
     ///
     /// # Errors
     /// When the dataset's `key` names a column that the file lacks.
@@ -50,23 +54,34 @@ impl Records {
         dataset: &Dataset,
         policy: DuplicatePolicy,
         side: Side,
-    ) -> Result<Self, Error> {
-        let rows = table.places.len() as u64 + table.rejected.len() as u64;
-        let mut rejected = table.rejected;
+        room: Room,
+    ) -> Result<(Self, Rows, Order), Error> {
+        let Table {
+            rows: values,
+            places,
+            mut rejected,
+        } = table;
+        let rows = places.len() as u64 + rejected.len() as u64;
         if dataset.key.is_empty() {
-            let keys = table.places.iter().map(|place| place.number.to_string());
-            return Ok(Self {
+            let mut keys = Keys::default();
+            for place in &places {
+                keys.push(&place.number.to_string());
+            }
+            let records = Self {
                 rows,
-                keys: keys.collect(),
-                batch: table.batch,
+                keys,
                 rejected,
                 duplicates: Vec::new(),
-            });
+            };
+            return Ok((records, values, None));
         }
-        let columns = key_columns(&table.batch, dataset, side)?;
-        let mut present = Vec::with_capacity(table.places.len());
-        for (row, place) in table.places.iter().enumerate() {
-            match columns.iter().position(|column| column.is_null(row)) {
+        let columns = key_columns(&values, dataset, side)?;
+        let mut present = Vec::with_capacity(places.len());
+        for (row, place) in (0_u32..).zip(&places) {
+            match columns
+                .iter()
+                .position(|column| column.is_null(row as usize))
+            {
                 None => present.push(row),
                 Some(at) => rejected.push(Rejected {
                     line: place.line,
@@ -75,29 +90,27 @@ impl Records {
                 }),
             }
         }
-        let order = sortable(&columns)?;
-        present.sort_by(|&a, &b| order.row(a).cmp(&order.row(b)));
         let texts = KeyTexts::of(&columns)?;
-        // Built only when a group of duplicates needs a first row.
-        let mut whole_rows: Option<Rows> = None;
+        let order = sortable(&columns)?;
+        let key = |row: u32| order.row(row as usize);
+        present.sort_by(|&a, &b| key(a).cmp(&key(b)));
         let mut kept = Vec::with_capacity(present.len());
+        let mut shared: Vec<&[u32]> = Vec::new();
+        for group in present.chunk_by(|&a, &b| key(a) == key(b)) {
+            match group {
+                [row] => kept.push(*row),
+                group => shared.push(group),
+            }
+        }
+        let firsts = match policy {
+            DuplicatePolicy::First => firsts(&values, &shared, room)?,
+            DuplicatePolicy::Report | DuplicatePolicy::Reject => Vec::new(),
+        };
         let mut duplicates = Vec::new();
-        for group in present.chunk_by(|&a, &b| order.row(a) == order.row(b)) {
-            if let [row] = group {
-                kept.push(*row);
-                continue;
-            }
-            let mut members = group.to_vec();
-            if policy == DuplicatePolicy::First {
-                let values = match &whole_rows {
-                    Some(rows) => rows,
-                    None => whole_rows.insert(sortable(table.batch.columns())?),
-                };
-                members.sort_by(|&a, &b| values.row(a).cmp(&values.row(b)));
-                kept.push(members.remove(0));
-            }
-            for row in members {
-                let line = table.places[row].line;
+        for (at, group) in shared.iter().enumerate() {
+            let first = firsts.get(at).copied();
+            for &row in group.iter().filter(|&&row| Some(row) != first) {
+                let line = places[row as usize].line;
                 if policy == DuplicatePolicy::Reject {
                     rejected.push(Rejected {
                         line,
@@ -107,70 +120,104 @@ impl Records {
                 } else {
                     duplicates.push(Duplicate {
                         line,
-                        key: texts.text(row)?,
+                        key: texts.text(row as usize)?,
                         group: group.len(),
                     });
                 }
             }
         }
+        if !firsts.is_empty() {
+            kept.extend(firsts);
+            kept.sort_by(|&a, &b| key(a).cmp(&key(b)));
+        }
+        drop(order);
         rejected.sort_by_key(|row| row.line);
         duplicates.sort_by(|a, b| (&a.key, a.line).cmp(&(&b.key, b.line)));
-        let keys = kept
-            .iter()
-            .map(|&row| texts.text(row))
-            .collect::<Result<_, _>>()?;
-        let indices = kept
-            .iter()
-            .map(|&row| u32::try_from(row))
-            .collect::<Result<Vec<u32>, _>>()
-            .map_err(|_| Error::Internal("one side has over 4,294,967,295 rows".into()))?;
-        let batch = take_record_batch(&table.batch, &UInt32Array::from(indices))?;
-        Ok(Self {
+        let mut keys = Keys::default();
+        for &row in &kept {
+            keys.push(&texts.text(row as usize)?);
+        }
+        let records = Self {
             rows,
-            batch,
             keys,
             rejected,
             duplicates,
-        })
+        };
+        Ok((records, values, Some(kept)))
     }
 }
 
-impl Records {
-    /// The bytes that the records take in memory.
-    #[must_use]
-    pub fn bytes(&self) -> u64 {
-        let keys = self
-            .keys
-            .iter()
-            .map(|key| size_of::<String>() + key.capacity());
-        (self.batch.get_array_memory_size() + keys.sum::<usize>()) as u64
+/// The first row of each group in the order of all values.
+fn firsts(rows: &Rows, groups: &[&[u32]], room: Room) -> Result<Vec<u32>, Error> {
+    let mut firsts = Vec::with_capacity(groups.len());
+    let mut first_of =
+        |group: &[u32], values: &ByteRows, places: &mut dyn Iterator<Item = usize>| {
+            let members = group.iter().zip(places);
+            let first = members.min_by(|a, b| values.row(a.1).cmp(&values.row(b.1)));
+            firsts.extend(first.map(|(row, _)| *row));
+        };
+    match rows {
+        Rows::Held(batch) => {
+            if groups.is_empty() {
+                return Ok(firsts);
+            }
+            let values = sortable(batch.columns())?;
+            for group in groups {
+                let mut places = group.iter().map(|&row| row as usize);
+                first_of(group, &values, &mut places);
+            }
+        }
+        Rows::Spilled(spilled) => {
+            let all: Vec<usize> = (0..spilled.schema().fields().len()).collect();
+            let most = room.rows(spilled.weight(&all).saturating_mul(2), spilled.len());
+            let mut rest = groups;
+            while !rest.is_empty() {
+                let mut members = 0;
+                let count = rest.iter().position(|group| {
+                    members += group.len();
+                    members > most
+                });
+                let (some, others) = rest.split_at(count.unwrap_or(rest.len()).max(1));
+                rest = others;
+                let batch = spilled.gather(&some.concat(), &all)?;
+                let values = sortable(batch.columns())?;
+                let mut places = 0..batch.num_rows();
+                for group in some {
+                    first_of(group, &values, &mut places.by_ref().take(group.len()));
+                }
+            }
+        }
     }
+    Ok(firsts)
 }
 
-fn key_columns(batch: &RecordBatch, dataset: &Dataset, side: Side) -> Result<Vec<ArrayRef>, Error> {
+/// The columns of the key of all rows.
+fn key_columns(rows: &Rows, dataset: &Dataset, side: Side) -> Result<Vec<ArrayRef>, Error> {
+    let schema = rows.schema();
     let mut errors = Vec::new();
-    let mut columns = Vec::new();
+    let mut places = Vec::new();
     for (index, name) in dataset.key.iter().enumerate() {
-        if let Some(column) = batch.column_by_name(name) {
-            columns.push(column.clone());
+        if let Ok(place) = schema.index_of(name) {
+            places.push(place);
             continue;
         }
-        let schema = batch.schema();
         let names: Vec<&String> = schema.fields().iter().map(|field| field.name()).collect();
         errors.push(SpecError {
             path: format!("{}.key[{index}]", side.name()),
             message: format!("there is no column `{name}`; there are {}", quoted(&names)),
         });
     }
-    if errors.is_empty() {
-        Ok(columns)
-    } else {
-        Err(Error::Spec(errors))
+    if !errors.is_empty() {
+        return Err(Error::Spec(errors));
     }
+    Ok(match rows {
+        Rows::Held(batch) => places.iter().map(|&at| batch.column(at).clone()).collect(),
+        Rows::Spilled(spilled) => spilled.whole(&places)?.columns().to_vec(),
+    })
 }
 
 /// Rows as bytes that sort like the values of their columns, first column first, nulls first.
-pub(crate) fn sortable(columns: &[ArrayRef]) -> Result<Rows, ArrowError> {
+pub(crate) fn sortable(columns: &[ArrayRef]) -> Result<ByteRows, ArrowError> {
     let fields = columns
         .iter()
         .map(|column| SortField::new(column.data_type().clone()))

@@ -52,6 +52,7 @@ mod subset;
 mod tails;
 #[cfg(test)]
 mod tests;
+pub mod weighed;
 
 use crate::threads;
 use candidates::Index;
@@ -118,7 +119,7 @@ pub enum Why {
     Unique,
     /// Other parts fit as well.
     Ambiguous,
-    /// Only these parts fit, but the whole `rival` needs some of them too.
+    /// The whole `rival` needs some of these parts too.
     Contested {
         /// The index of such a whole.
         rival: u32,
@@ -126,10 +127,12 @@ pub enum Why {
     /// The search ended early: the parts may not be the only ones that fit, and their sum may lie
     /// beyond the tolerance.
     BudgetExhausted,
+    /// Its score lies below the threshold from which groups are confirmed.
+    Unsure,
 }
 
 /// A whole and its parts.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Group {
     /// The index of the whole.
     pub whole: u32,
@@ -141,10 +144,12 @@ pub struct Group {
     pub why: Why,
     /// The sum of the parts minus the whole, in digits.
     pub residual: i128,
+    /// What [`weighed`] evidence makes of the group, 0 to 1; 1 where amounts alone decide.
+    pub score: f64,
 }
 
 /// What was found.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Outcome {
     /// By whole. No record is in two groups.
     pub groups: Vec<Group>,

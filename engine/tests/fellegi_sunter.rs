@@ -253,3 +253,73 @@ fn a_damaged_model_is_named() {
         );
     }
 }
+
+/// Couples of one name, one address and one telephone; of every fifth couple one person is on the left
+/// side alone and the other on the right side alone.
+fn couples(folder: &Path, count: usize) {
+    let header = "id,given,family,town,phone,born\n".to_owned();
+    let (mut left, mut right) = (header.clone(), header);
+    for person in 0..count {
+        let couple = person / 2;
+        let given = GIVEN[(person * 5 + couple) % GIVEN.len()];
+        let family = FAMILY[(couple * 3 + couple / 11) % FAMILY.len()];
+        let row = |file: &mut String, side: char, given: &str| {
+            writeln!(
+                file,
+                "{side}{person:04},{given},{family},{couple} lane,{},{}-{:02}-{:02}",
+                70_000 + couple * 13,
+                1940 + person * 37 % 60,
+                person * 7 % 12 + 1,
+                person * 5 % 28 + 1
+            )
+            .unwrap();
+        };
+        let parted = couple % 5 == 0;
+        if !parted || person % 2 == 0 {
+            row(&mut left, 'l', given);
+        }
+        if !parted || person % 2 == 1 {
+            let given = if person % 9 == 0 { &given[1..] } else { given };
+            row(&mut right, 'r', given);
+        }
+    }
+    fs::write(folder.join("left.csv"), left).unwrap();
+    fs::write(folder.join("right.csv"), right).unwrap();
+}
+
+#[test]
+fn a_person_whose_record_is_missing_is_not_matched_with_somebody_of_the_same_address() {
+    const JOB: &str = "
+left: {source: {uri: left.csv}, key: [id], columns: [{name: born, type: date}]}
+right: {source: {uri: right.csv}, key: [id], columns: [{name: born, type: date}]}
+passes:
+  - name: people
+    block: [[born], [town], [phone]]
+    score: fellegiSunter
+    accept: 0.5
+    compare:
+      - {column: given, text: {method: jaroWinkler, atLeast: 0.8}}
+      - {column: family, text: {method: levenshtein, atLeast: 0.6}}
+      - {column: town, exact: {}}
+      - {column: phone, exact: {}}
+      - {column: born, date: {minDays: -3, maxDays: 3}}
+";
+    let folder = tempfile::tempdir().unwrap();
+    couples(folder.path(), 600);
+    let pairs = run(folder.path(), JOB, "out", 2).unwrap();
+    let (mut same, mut other) = (0, Vec::new());
+    for line in pairs.lines().skip(1) {
+        if line[1..5] == line[7..11] {
+            same += 1;
+        } else {
+            other.push(line);
+        }
+    }
+    assert_eq!(same, 480);
+    assert!(other.is_empty(), "{other:#?}");
+    let model = Model::read(&folder.path().join("out/model.json")).unwrap();
+    let pass = &model.passes[0];
+    assert!(pass.rivals > 0.0);
+    let shared = [1, 2, 3].map(|at| *pass.comparisons[at].r().unwrap().last().unwrap());
+    assert!(shared.iter().all(|share| *share > 0.9), "{shared:?}");
+}

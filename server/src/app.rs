@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::audit;
 use crate::auth::operator::OperatorIdentity;
 use crate::auth::password::Verifier;
 use crate::auth::token::PersonTokens;
@@ -19,6 +20,9 @@ use crate::telemetry::Metrics;
 
 /// How long open requests may take to end once the process was told to stop.
 const DRAIN: Duration = Duration::from_secs(20);
+
+/// How often what ran out is looked for.
+const FORGET: Duration = Duration::from_hours(1);
 
 /// What every handler and worker shares.
 #[derive(Clone, Debug)]
@@ -59,7 +63,11 @@ impl App {
     pub fn new(config: Config, db: PgPool) -> Result<Self, object_store::Error> {
         Ok(Self(Arc::new(Parts {
             storage: Storage::open(&config.storage)?,
-            tokens: PersonTokens::new(&config.jwt_secret, config.access_token_life),
+            tokens: PersonTokens::new(
+                &config.jwt_secret,
+                config.jwt_secret_previous.as_ref(),
+                config.access_token_life,
+            ),
             operator: config
                 .operator_identity_file
                 .clone()
@@ -91,6 +99,8 @@ pub(crate) async fn serve(config: Config) -> Result<(), String> {
     let signals = tokio::spawn(stop_on_signal(stop.clone()));
     let workers = tokio::spawn(runs::work(app.clone(), stop.clone()));
     let sweeper = tokio::spawn(app.storage.clone().sweep());
+    let forgetter = tokio::spawn(forget(app.db.clone()));
+    let exporter = tokio::spawn(audit::export_heads(app.clone(), stop.clone()));
     let metrics = tokio::spawn(axum::serve(metrics, router::metrics(app.clone())).into_future());
     let server = axum::serve(api, router::api(app.clone()))
         .with_graceful_shutdown(stop.clone().cancelled_owned())
@@ -113,10 +123,29 @@ pub(crate) async fn serve(config: Config) -> Result<(), String> {
     {
         tracing::warn!("workers did not stop in time; their leases will run out");
     }
+    if tokio::time::timeout(Duration::from_secs(5), exporter)
+        .await
+        .is_err()
+    {
+        tracing::warn!("the last head of the audit log was not exported in time");
+    }
     metrics.abort();
+    forgetter.abort();
     sweeper.abort();
     signals.abort();
     result
+}
+
+/// Forgets what nobody can use any more, now and then, for ever.
+async fn forget(db: PgPool) {
+    loop {
+        let sessions = crate::db::sessions::delete_expired(&db).await;
+        let answers = crate::db::idempotency::delete_expired(&db).await;
+        if let Err(error) = sessions.and(answers) {
+            tracing::warn!(%error, "old sessions and answers cannot be forgotten");
+        }
+        tokio::time::sleep(FORGET).await;
+    }
 }
 
 async fn stop_on_signal(stop: CancellationToken) {

@@ -7,8 +7,12 @@ use uuid::Uuid;
 
 use crate::app::App;
 use crate::db;
+use crate::db::audit::{Actor, Origin};
+use crate::db::tokens::Machine;
 use crate::error::ApiError;
+use crate::telemetry::RequestId;
 
+pub mod opaque;
 pub mod operator;
 pub mod password;
 pub mod project;
@@ -24,6 +28,8 @@ pub const ON_BEHALF_OF: &str = "on-behalf-of-namespace";
 pub enum Caller {
     /// A person with an access token.
     Person(Person),
+    /// A machine with a token for one project.
+    Machine(Machine),
     /// The operator on behalf of a namespace.
     Namespace(String),
     /// The operator as itself.
@@ -39,9 +45,45 @@ pub struct Person {
     pub email: String,
     /// May do everything in every project.
     pub platform_admin: bool,
+    /// The session that the access token belongs to.
+    pub session: Uuid,
+}
+
+impl Person {
+    /// Lets platform admins through.
+    ///
+    /// # Errors
+    /// `Forbidden` for everybody else.
+    pub fn admin(self) -> Result<Self, ApiError> {
+        if self.platform_admin {
+            Ok(self)
+        } else {
+            Err(ApiError::Forbidden)
+        }
+    }
 }
 
 impl Caller {
+    /// The caller as the audit log and the keys of idempotent requests name it.
+    #[must_use]
+    pub fn actor(&self) -> Actor {
+        match self {
+            Self::Person(person) => Actor::User(person.id),
+            Self::Machine(machine) => Actor::Machine(machine.token),
+            Self::Namespace(name) => Actor::Namespace(name.clone()),
+            Self::Operator => Actor::Operator,
+        }
+    }
+
+    /// The caller in a request.
+    #[must_use]
+    pub fn origin(&self, request: RequestId) -> Origin {
+        Origin {
+            actor: self.actor(),
+            request: request.0,
+        }
+    }
+
     /// The person, where a route is for people only.
     ///
     /// # Errors
@@ -49,26 +91,18 @@ impl Caller {
     pub fn person(self) -> Result<Person, ApiError> {
         match self {
             Self::Person(person) => Ok(person),
-            Self::Namespace(_) | Self::Operator => Err(ApiError::Forbidden),
+            Self::Machine(_) | Self::Namespace(_) | Self::Operator => Err(ApiError::Forbidden),
         }
     }
 
     async fn identify(app: &App, headers: &HeaderMap) -> Result<Self, ApiError> {
         let token = bearer(headers)?;
-        if token::is_person_token(token) {
-            let id = app.tokens.verify(token)?;
-            let user = db::users::find_enabled(&app.db, id)
-                .await?
-                .ok_or(ApiError::Unauthenticated)?;
+        if let Some(own) = Self::with_own_token(app, token).await? {
             // Only the operator may speak for a namespace; anybody else who tries is told so.
             if headers.contains_key(ON_BEHALF_OF) {
                 return Err(ApiError::Forbidden);
             }
-            return Ok(Self::Person(Person {
-                id: user.id,
-                email: user.email,
-                platform_admin: user.platform_admin,
-            }));
+            return Ok(own);
         }
         let operator = app.operator.as_ref().ok_or(ApiError::Unauthenticated)?;
         operator.verify(token).await?;
@@ -76,6 +110,30 @@ impl Caller {
             Some(namespace) => Self::Namespace(namespace),
             None => Self::Operator,
         })
+    }
+
+    /// A person or a machine; none where the token is neither's by its form.
+    async fn with_own_token(app: &App, token: &str) -> Result<Option<Self>, ApiError> {
+        if token.starts_with(opaque::MACHINE) {
+            let digest = opaque::digest(opaque::MACHINE, token).ok_or(ApiError::Unauthenticated)?;
+            let machine = db::tokens::find_bearer(&app.db, &digest).await?;
+            return machine
+                .map(|machine| Some(Self::Machine(machine)))
+                .ok_or(ApiError::Unauthenticated);
+        }
+        if !token::is_person_token(token) {
+            return Ok(None);
+        }
+        let bearer = app.tokens.verify(token)?;
+        let user = db::sessions::find_bearer(&app.db, bearer)
+            .await?
+            .ok_or(ApiError::Unauthenticated)?;
+        Ok(Some(Self::Person(Person {
+            id: user.id,
+            email: user.email,
+            platform_admin: user.platform_admin,
+            session: bearer.session,
+        })))
     }
 }
 

@@ -10,7 +10,9 @@ use crate::config::{Config, EXIT_CONFIG, VARIABLES, process_env};
 use crate::{app, telemetry};
 
 mod admin;
+mod grants;
 mod migrate;
+mod verify_audit;
 
 const AFTER: &str = "Exit codes: 0 done, 1 failed, 2 wrong arguments, 78 wrong configuration (every \
                      bad variable is named, and nothing was connected or opened).";
@@ -29,8 +31,9 @@ enum Command {
     Serve,
     /// Bring the database's schema up to this version
     #[command(
-        long_about = "Bring the database's schema up to this version. Reads DATABASE_URL and \
-        LOCK_TIMEOUT only. On failure the migration and the database's message are printed and \
+        long_about = "Bring the database's schema up to this version. Reads MIGRATION_DATABASE_URL, \
+        DATABASE_URL and LOCK_TIMEOUT only. Where the two URLs have different roles, the one of \
+        DATABASE_URL gets exactly the rights that the API needs. On failure the migration and the database's message are printed and \
         also written to TERMINATION_MESSAGE_PATH."
     )]
     Migrate,
@@ -40,6 +43,18 @@ enum Command {
         connected. The names of bad variables are also written to TERMINATION_MESSAGE_PATH."
     )]
     CheckConfig,
+    /// Verify that the audit log is whole and unchanged
+    #[command(
+        long_about = "Verify that the audit log is whole and unchanged: every entry has its hash \
+        and follows the one before, and the log holds every head that was exported. Heads are read \
+        from the object store where STORAGE_URL is set, and from --head: the API's processes log \
+        one as `audit head` now and then. Every deviation is printed, and the exit code is 1."
+    )]
+    VerifyAudit {
+        /// A head that must be part of the log, as NUMBER:HASH; repeatable
+        #[arg(long, value_name = "NUMBER:HASH")]
+        head: Vec<crate::db::audit::Head>,
+    },
     /// Manage platform admins
     #[command(subcommand)]
     Admin(AdminCommand),
@@ -84,11 +99,15 @@ pub fn main() -> ExitCode {
             }
             Err(error) => refuse(&error.to_string()),
         },
-        Command::Migrate => match Config::database_from_env(&process_env) {
-            Ok((database, filter)) => {
+        Command::Migrate => match Config::migration_from_env(&process_env) {
+            Ok((config, filter)) => {
                 telemetry::init_logs(&filter);
-                run(migrate::run(database))
+                run(migrate::run(config))
             }
+            Err(error) => refuse(&error.to_string()),
+        },
+        Command::VerifyAudit { head } => match Config::audit_from_env(&process_env) {
+            Ok((database, storage)) => run(verify_audit::run(database, storage, head)),
             Err(error) => refuse(&error.to_string()),
         },
         Command::Admin(AdminCommand::Create { email, generate }) => {

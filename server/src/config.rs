@@ -4,98 +4,23 @@
 //! to mend all of them. A message names variables and never repeats their values.
 
 use secrecy::{ExposeSecret, SecretString};
-use sqlx::postgres::PgConnectOptions;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+mod database;
 mod secret;
 mod storage;
+mod variables;
 
+pub use database::{DatabaseConfig, MigrationConfig};
 pub use storage::{S3Credentials, StorageConfig};
+pub use variables::VARIABLES;
 
 /// The exit code of every configuration error (`EX_CONFIG` of sysexits.h).
 pub const EXIT_CONFIG: u8 = 78;
-
-/// Every variable that is read, with what it means: the source of `--help`.
-pub const VARIABLES: &[(&str, &str)] = &[
-    ("ENVIRONMENT", "production or development; required"),
-    (
-        "JWT_SECRET",
-        "key of access tokens, at least 32 bytes; required; in production no known default",
-    ),
-    (
-        "DATABASE_URL",
-        "postgres://user:password@host:port/database; required",
-    ),
-    (
-        "DATABASE_MAX_CONNECTIONS",
-        "connections of this process, 2 to 1000 [10]",
-    ),
-    (
-        "STORAGE_URL",
-        "file:///directory or s3://bucket/prefix; required",
-    ),
-    (
-        "S3_ENDPOINT",
-        "URL of an S3-compatible service; absent: AWS",
-    ),
-    ("S3_REGION", "region of the bucket [us-east-1]"),
-    (
-        "S3_ACCESS_KEY_ID",
-        "access key; absent: the workload's own identity (AWS_* of the pod)",
-    ),
-    ("S3_SECRET_ACCESS_KEY", "secret of the access key"),
-    ("BIND_ADDRESS", "address of the API [0.0.0.0:8080]"),
-    ("METRICS_BIND_ADDRESS", "address of /metrics [0.0.0.0:9090]"),
-    (
-        "SCRATCH_DIR",
-        "directory for the files of running runs [/tmp/scratch]",
-    ),
-    (
-        "WORKERS",
-        "runs at once in this process, 0 to 64 [1]; 0: API only",
-    ),
-    (
-        "RUN_LEASE_SECONDS",
-        "a run whose worker is silent this long is taken over, 3 to 3600 [15]",
-    ),
-    (
-        "MAX_ATTEMPTS",
-        "attempts of a run before it fails, 1 to 100 [3]",
-    ),
-    (
-        "MAX_QUEUED_PER_PROJECT",
-        "queued runs a project may have, 1 to 1000000 [1000]",
-    ),
-    (
-        "MAX_UPLOAD_BYTES",
-        "size of the largest upload [5368709120]",
-    ),
-    (
-        "ACCESS_TOKEN_SECONDS",
-        "life of an access token, 60 to 86400 [900]",
-    ),
-    (
-        "OPERATOR_IDENTITY_FILE",
-        "JSON {issuer, audience, subject, jwks}; absent: no operator access",
-    ),
-    ("WORKER_NAME", "name of this worker in a run [HOSTNAME]"),
-    (
-        "LOCK_TIMEOUT",
-        "longest wait of migrate for a lock, such as 5s or 500ms [5s]",
-    ),
-    (
-        "RUST_LOG",
-        "log filter, such as info or server=debug [info]",
-    ),
-    (
-        "TERMINATION_MESSAGE_PATH",
-        "where check-config and migrate say why they failed [/dev/termination-log]",
-    ),
-];
 
 /// Whether shortcuts are refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,25 +45,13 @@ impl fmt::Display for ConfigError {
     }
 }
 
-/// Where PostgreSQL is. The URL holds a password and stays a secret.
-#[derive(Clone, Debug)]
-pub struct DatabaseConfig {
-    url: SecretString,
-    /// The most connections of this process.
-    pub max_connections: u32,
-    /// The longest wait of `migrate` for a lock.
-    pub lock_timeout: Duration,
-}
-
-impl DatabaseConfig {
-    /// What to connect with.
-    ///
-    /// # Errors
-    /// Never for a value that [`Config::from_env`] made: the URL was parsed there.
-    pub fn connect_options(&self) -> Result<PgConnectOptions, sqlx::Error> {
-        Ok(PgConnectOptions::from_str(self.url.expose_secret())?
-            .application_name("reconciliation-server"))
-    }
+/// How long people stay logged in.
+#[derive(Clone, Copy, Debug)]
+pub struct SessionConfig {
+    /// The longest time without a refresh.
+    pub idle: Duration,
+    /// The longest time of all.
+    pub life: Duration,
 }
 
 /// How runs are worked on.
@@ -163,8 +76,14 @@ pub struct Config {
     pub environment: Environment,
     /// The key of access tokens.
     pub jwt_secret: SecretString,
+    /// The key before it, whose tokens are still good.
+    pub jwt_secret_previous: Option<SecretString>,
     /// How long an access token lives.
     pub access_token_life: Duration,
+    /// How long people stay logged in.
+    pub sessions: SessionConfig,
+    /// How often the head of the audit log is exported.
+    pub audit_head_every: Duration,
     /// PostgreSQL.
     pub database: DatabaseConfig,
     /// The object store.
@@ -205,15 +124,19 @@ impl Config {
             errors: Vec::new(),
         };
         let environment = reader.environment();
+        // Only `migrate` connects with it; a bad one is told here, before anything is rolled out.
+        reader.owner_url();
+        let jwt_secret = reader.jwt_secret(environment);
         let config = Self {
             environment,
-            jwt_secret: reader.jwt_secret(environment),
-            access_token_life: Duration::from_secs(reader.number(
-                "ACCESS_TOKEN_SECONDS",
-                60,
-                86_400,
-                900,
-            )),
+            jwt_secret_previous: reader.jwt_secret_previous(environment, &jwt_secret),
+            jwt_secret,
+            access_token_life: reader.seconds("ACCESS_TOKEN_SECONDS", 60, 86_400, 900),
+            sessions: SessionConfig {
+                idle: reader.seconds("REFRESH_TOKEN_SECONDS", 300, 31_536_000, 604_800),
+                life: reader.seconds("SESSION_SECONDS", 300, 31_536_000, 2_592_000),
+            },
+            audit_head_every: reader.seconds("AUDIT_HEAD_SECONDS", 10, 86_400, 600),
             database: reader.database(),
             storage: storage::read(&mut reader),
             bind: reader.address("BIND_ADDRESS", ([0, 0, 0, 0], 8080)),
@@ -236,7 +159,24 @@ impl Config {
         reader.finish(config)
     }
 
-    /// Reads what `migrate` and `admin` need: the database and the log filter.
+    /// Reads what `verify-audit` needs: the database, and the object store where it is configured.
+    ///
+    /// # Errors
+    /// Every variable that is wrong, at once.
+    pub fn audit_from_env(
+        lookup: Lookup<'_>,
+    ) -> Result<(DatabaseConfig, Option<StorageConfig>), ConfigError> {
+        let mut reader = Reader {
+            lookup,
+            errors: Vec::new(),
+        };
+        let database = reader.database();
+        let configured = reader.text("STORAGE_URL").is_some();
+        let storage = configured.then(|| storage::read(&mut reader));
+        reader.finish((database, storage))
+    }
+
+    /// Reads what `admin` needs: the database and the log filter.
     ///
     /// # Errors
     /// Every variable that is wrong, at once.
@@ -297,6 +237,10 @@ impl Reader<'_> {
         }
     }
 
+    fn seconds(&mut self, name: &'static str, min: u64, max: u64, default: u64) -> Duration {
+        Duration::from_secs(self.number(name, min, max, default))
+    }
+
     fn address(&mut self, name: &'static str, default: ([u8; 4], u16)) -> SocketAddr {
         let Some(text) = self.text(name) else {
             return default.into();
@@ -333,29 +277,22 @@ impl Reader<'_> {
         SecretString::from(value)
     }
 
-    fn database(&mut self) -> DatabaseConfig {
-        let url = self.required("DATABASE_URL").unwrap_or_default();
-        let scheme = url.starts_with("postgres://") || url.starts_with("postgresql://");
-        let well_formed = scheme && PgConnectOptions::from_str(&url).is_ok();
-        if !url.is_empty() && !well_formed {
+    /// The key before this one. It is as good as the key while it is there, so it must be as strong.
+    fn jwt_secret_previous(
+        &mut self,
+        environment: Environment,
+        current: &SecretString,
+    ) -> Option<SecretString> {
+        let value = self.text("JWT_SECRET_PREVIOUS")?;
+        if let Err(reason) = secret::check(&value, environment) {
+            self.bad("JWT_SECRET_PREVIOUS", reason);
+        } else if value == current.expose_secret() {
             self.bad(
-                "DATABASE_URL",
-                "is no URL of the form postgres://user:password@host:port/database",
+                "JWT_SECRET_PREVIOUS",
+                "is the same as JWT_SECRET; leave it out when nothing is being replaced",
             );
         }
-        let lock_timeout = self.text("LOCK_TIMEOUT").unwrap_or_else(|| "5s".into());
-        let lock_timeout = parse_duration(&lock_timeout).unwrap_or_else(|| {
-            self.bad(
-                "LOCK_TIMEOUT",
-                "must be a duration such as 5s or 500ms, at most 1h",
-            );
-            Duration::default()
-        });
-        DatabaseConfig {
-            url: SecretString::from(url),
-            max_connections: self.number("DATABASE_MAX_CONNECTIONS", 2, 1000, 10),
-            lock_timeout,
-        }
+        Some(SecretString::from(value))
     }
 
     fn worker_name(&mut self) -> String {
@@ -378,17 +315,4 @@ impl Reader<'_> {
         }
         filter
     }
-}
-
-fn parse_duration(text: &str) -> Option<Duration> {
-    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
-    let (number, unit) = text.split_at(digits);
-    let number: u64 = number.parse().ok()?;
-    let duration = match unit {
-        "ms" => Duration::from_millis(number),
-        "s" | "" => Duration::from_secs(number),
-        "m" => Duration::from_secs(number.checked_mul(60)?),
-        _ => return None,
-    };
-    (!duration.is_zero() && duration <= Duration::from_hours(1)).then_some(duration)
 }

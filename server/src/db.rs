@@ -6,12 +6,17 @@ use std::time::Duration;
 
 use crate::config::DatabaseConfig;
 
+pub mod audit;
+pub mod idempotency;
 pub mod members;
 pub mod projects;
 pub mod queue;
 pub mod runs;
+pub mod sessions;
+pub mod tokens;
 pub mod uploads;
 pub mod users;
+pub mod version;
 
 /// The migrations of this version.
 pub static MIGRATOR: Migrator = sqlx::migrate!();

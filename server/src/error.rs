@@ -37,6 +37,18 @@ pub enum ApiError {
     /// It contradicts what exists.
     #[error("{0}")]
     Conflict(Cow<'static, str>),
+    /// An update without `If-Match`.
+    #[error("send If-Match with the ETag that the change is based on, or * for any")]
+    PreconditionRequired,
+    /// It was changed since the version in `If-Match`.
+    #[error("it was changed since; read it again and repeat the change on what is there now")]
+    PreconditionFailed,
+    /// The same `Idempotency-Key` with another request.
+    #[error("the Idempotency-Key was used for another request; take a new key for a new request")]
+    IdempotencyKeyReused,
+    /// Another request with the same `Idempotency-Key` is under way.
+    #[error("a request with this Idempotency-Key is being worked on; repeat it later")]
+    IdempotencyKeyInUse,
     /// A specification is wrong, in every place listed.
     #[error("the specification is wrong in {} place(s)", .0.len())]
     InvalidSpecification(Vec<SpecError>),
@@ -111,6 +123,26 @@ impl ApiError {
             ),
             Self::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "too-large", "Too large"),
             Self::Conflict(_) => (StatusCode::CONFLICT, "conflict", "Conflict"),
+            Self::PreconditionRequired => (
+                StatusCode::PRECONDITION_REQUIRED,
+                "precondition-required",
+                "Precondition required",
+            ),
+            Self::PreconditionFailed => (
+                StatusCode::PRECONDITION_FAILED,
+                "precondition-failed",
+                "Precondition failed",
+            ),
+            Self::IdempotencyKeyReused => (
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "idempotency-key-reused",
+                "The Idempotency-Key belongs to another request",
+            ),
+            Self::IdempotencyKeyInUse => (
+                StatusCode::CONFLICT,
+                "idempotency-key-in-use",
+                "The Idempotency-Key is in use",
+            ),
             Self::InvalidSpecification(_) => (
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "invalid-specification",

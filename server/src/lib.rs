@@ -4,6 +4,7 @@
 //! [`db`] and [`storage`] what is kept. The contract is `docs/api.md`.
 
 pub mod app;
+pub mod audit;
 pub mod auth;
 pub mod commands;
 pub mod config;

@@ -1,60 +1,85 @@
-//! The whole surface on one page; its contract is `docs/api.md`.
+//! The whole surface on one page; its contract is `docs/api.md`, and who may use it
+//! `docs/authorisation.md`.
 
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, post, put};
 use std::time::Duration;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::app::App;
 use crate::error::ApiError;
 use crate::routes::{
-    auth, health, members, outputs, pairs, platform, projects, runs, uploads, users,
+    audit, auth, health, members, outputs, pairs, platform, projects, runs, tokens, uploads, users,
 };
 use crate::telemetry;
+use route::{Route, delete, get, patch, post, put};
 
-/// How long a request may take. Uploads have limits of their own.
+pub mod route;
+
+/// How long a request may take. Streamed routes have limits of their own.
 const DEADLINE: Duration = Duration::from_secs(30);
+
+/// Every route, once. The router is built from this list and the tests walk it.
+#[must_use]
+pub fn routes() -> Vec<Route> {
+    vec![
+        get("/livez", health::live),
+        get("/readyz", health::ready),
+        post("/api/v2/auth/login", auth::login),
+        post("/api/v2/auth/refresh", auth::refresh),
+        post("/api/v2/auth/logout", auth::logout),
+        get("/api/v2/users", users::list),
+        post("/api/v2/users", users::create),
+        get("/api/v2/users/me", users::me),
+        put("/api/v2/users/me/password", users::set_password),
+        get("/api/v2/users/{id}", users::show),
+        patch("/api/v2/users/{id}", users::update),
+        get("/api/v2/projects", projects::list),
+        post("/api/v2/projects", projects::create),
+        get("/api/v2/projects/{project}", projects::show),
+        patch("/api/v2/projects/{project}", projects::update),
+        get("/api/v2/projects/{project}/members", members::list),
+        put("/api/v2/projects/{project}/members", members::put),
+        get(
+            "/api/v2/projects/{project}/members/{kind}/{name}",
+            members::show,
+        ),
+        delete(
+            "/api/v2/projects/{project}/members/{kind}/{name}",
+            members::remove,
+        ),
+        get("/api/v2/projects/{project}/tokens", tokens::list),
+        post("/api/v2/projects/{project}/tokens", tokens::create),
+        get("/api/v2/projects/{project}/tokens/{id}", tokens::show),
+        delete("/api/v2/projects/{project}/tokens/{id}", tokens::delete),
+        get("/api/v2/projects/{project}/uploads", uploads::list),
+        post("/api/v2/projects/{project}/uploads", uploads::create).streamed(),
+        get("/api/v2/projects/{project}/uploads/{id}", uploads::show),
+        get("/api/v2/projects/{project}/runs", runs::list),
+        get("/api/v2/projects/{project}/audit", audit::list_of_project),
+        post("/api/v2/runs", runs::create),
+        get("/api/v2/runs/{id}", runs::show),
+        post("/api/v2/runs/{id}/cancel", runs::cancel),
+        get("/api/v2/runs/{id}/pairs", pairs::list),
+        get("/api/v2/runs/{id}/outputs", outputs::list),
+        get("/api/v2/runs/{id}/outputs/{name}", outputs::download),
+        get("/api/v2/audit", audit::list),
+        put("/api/v2/platform/projects", platform::declare_projects),
+    ]
+}
 
 /// The API.
 pub fn api(app: App) -> Router {
-    let bounded = Router::new()
-        .route("/livez", get(health::live))
-        .route("/readyz", get(health::ready))
-        .route("/api/v2/auth/login", post(auth::login))
-        .route("/api/v2/users/me", get(users::me))
-        .route(
-            "/api/v2/projects",
-            get(projects::list).post(projects::create),
-        )
-        .route("/api/v2/projects/{project}", get(projects::show))
-        .route(
-            "/api/v2/projects/{project}/members",
-            get(members::list).put(members::put),
-        )
-        .route(
-            "/api/v2/projects/{project}/members/{kind}/{name}",
-            delete(members::remove),
-        )
-        .route("/api/v2/projects/{project}/uploads", get(uploads::list))
-        .route(
-            "/api/v2/projects/{project}/uploads/{id}",
-            get(uploads::show),
-        )
-        .route("/api/v2/projects/{project}/runs", get(runs::list))
-        .route("/api/v2/runs", post(runs::create))
-        .route("/api/v2/runs/{id}", get(runs::show))
-        .route("/api/v2/runs/{id}/cancel", post(runs::cancel))
-        .route("/api/v2/runs/{id}/pairs", get(pairs::list))
-        .route("/api/v2/runs/{id}/outputs", get(outputs::list))
-        .route("/api/v2/runs/{id}/outputs/{name}", get(outputs::download))
-        .route("/api/v2/platform/projects", put(platform::declare_projects))
-        .layer(from_fn(deadline));
-    let streamed = Router::new().route("/api/v2/projects/{project}/uploads", post(uploads::create));
+    let (streamed, bounded): (Vec<_>, Vec<_>) =
+        routes().into_iter().partition(|route| route.streamed);
+    let add = |router: Router<App>, route: Route| router.route(route.path, route.handler);
     bounded
-        .merge(streamed)
+        .into_iter()
+        .fold(Router::new(), add)
+        .layer(from_fn(deadline))
+        .merge(streamed.into_iter().fold(Router::new(), add))
         .fallback(async || ApiError::NotFound)
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
         .layer(CatchPanicLayer::custom(|_| {
@@ -69,7 +94,7 @@ pub fn metrics(app: App) -> Router {
     Router::new()
         .route(
             "/metrics",
-            get(async |State(app): State<App>| {
+            axum::routing::get(async |State(app): State<App>| {
                 let text = app.metrics.render(&app).await?;
                 let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
                 Ok::<_, ApiError>(([(axum::http::header::CONTENT_TYPE, kind)], text))

@@ -204,6 +204,15 @@ impl Storage {
         Ok(count)
     }
 
+    /// Writes a small object whose content is its name's last part.
+    ///
+    /// # Errors
+    /// Errors of the store.
+    pub async fn note(&self, key: &Path) -> Result<()> {
+        let content = Bytes::from(key.filename().unwrap_or_default().to_owned());
+        self.store.put(key, content.into()).await.map(drop)
+    }
+
     /// Copies an object into a local file.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! Logs and metrics. Neither ever holds a secret or a record's content.
 
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{FromRequestParts, MatchedPath, Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::Response;
@@ -50,6 +51,11 @@ struct OutcomeLabels {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct EventLabels {
+    event: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct StateLabels {
     state: &'static str,
 }
@@ -81,6 +87,40 @@ impl Outcome {
     }
 }
 
+/// Something that whoever watches over security wants to know of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SecurityEvent {
+    /// A login with a wrong address or password, or of a disabled user.
+    LoginRefused,
+    /// A wrong current password at a change of it.
+    PasswordRefused,
+    /// A refresh token was used twice: one of the two users is not its owner.
+    RefreshTokenReused,
+}
+
+impl SecurityEvent {
+    fn label(self) -> &'static str {
+        match self {
+            Self::LoginRefused => "login_refused",
+            Self::PasswordRefused => "password_refused",
+            Self::RefreshTokenReused => "refresh_token_reused",
+        }
+    }
+}
+
+/// The id of a request: of its log lines, its `X-Request-Id` and its entries in the audit log.
+#[derive(Clone, Copy, Debug)]
+pub struct RequestId(pub Uuid);
+
+impl<S: Send + Sync> FromRequestParts<S> for RequestId {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        let id = parts.extensions.get::<Self>().copied();
+        Ok(id.unwrap_or_else(|| Self(Uuid::now_v7())))
+    }
+}
+
 fn request_durations() -> Histogram {
     Histogram::new([
         0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0,
@@ -93,6 +133,7 @@ pub struct Metrics {
     registry: Registry,
     http: Family<HttpLabels, Histogram>,
     runs: Family<OutcomeLabels, Counter>,
+    security: Family<EventLabels, Counter>,
     queue_depth: Gauge,
     pool: Family<StateLabels, Gauge>,
 }
@@ -102,6 +143,7 @@ impl Default for Metrics {
         let mut registry = Registry::default();
         let http = Family::new_with_constructor(request_durations as fn() -> Histogram);
         let runs = Family::default();
+        let security = Family::default();
         let queue_depth = Gauge::default();
         let pool = Family::default();
         registry.register_with_unit(
@@ -111,6 +153,11 @@ impl Default for Metrics {
             http.clone(),
         );
         registry.register("runs", "Ends of claimed runs", runs.clone());
+        registry.register(
+            "security_events",
+            "Events that whoever watches over security wants to know of",
+            security.clone(),
+        );
         registry.register(
             "run_queue_depth",
             "Runs that wait for a worker",
@@ -125,6 +172,7 @@ impl Default for Metrics {
             registry,
             http,
             runs,
+            security,
             queue_depth,
             pool,
         }
@@ -139,6 +187,13 @@ impl Metrics {
                 outcome: outcome.label(),
             })
             .inc();
+    }
+
+    /// Counts and logs a security event.
+    pub fn security_event(&self, event: SecurityEvent) {
+        let event = event.label();
+        tracing::warn!(event, "security event");
+        self.security.get_or_create(&EventLabels { event }).inc();
     }
 
     /// The metrics in the text format.
@@ -191,9 +246,11 @@ fn class_label(status: StatusCode) -> &'static str {
 }
 
 /// Gives a request its id, times it and logs one line about it.
-pub async fn observe(State(app): State<App>, request: Request, next: Next) -> Response {
+pub async fn observe(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let start = Instant::now();
-    let id = Uuid::now_v7().to_string();
+    let id = Uuid::now_v7();
+    request.extensions_mut().insert(RequestId(id));
+    let id = id.to_string();
     let method = method_label(request.method());
     let route = request
         .extensions()

@@ -104,6 +104,51 @@ fn a_good_configuration_passes_and_help_lists_every_variable() {
     }
 }
 
+const PREVIOUS: &str = "Zr6vT0nQd9xWb2KmYp5sHc8LgUe1JfAo";
+
+#[test]
+fn a_previous_secret_is_held_to_the_rules_of_the_secret() {
+    let directory = tempfile::tempdir().unwrap();
+    for (previous, reason) in [
+        ("bad-value", "is shorter than 32 bytes"),
+        ("changeme-changeme-changeme-changeme", "is a known default"),
+        (support::JWT_SECRET, "is the same as JWT_SECRET"),
+    ] {
+        for command in ["check-config", "serve"] {
+            good(&directory)
+                .arg(command)
+                .env("JWT_SECRET_PREVIOUS", previous)
+                .assert()
+                .code(78)
+                .stderr(predicate::str::contains(format!(
+                    "JWT_SECRET_PREVIOUS {reason}"
+                )))
+                .stderr(predicate::str::contains(previous).not());
+        }
+    }
+    for previous in ["", PREVIOUS] {
+        good(&directory)
+            .arg("check-config")
+            .env("JWT_SECRET_PREVIOUS", previous)
+            .assert()
+            .success();
+    }
+}
+
+#[test]
+fn a_bad_url_of_the_owning_role_is_told_before_anything_is_migrated() {
+    let directory = tempfile::tempdir().unwrap();
+    for command in ["check-config", "migrate"] {
+        good(&directory)
+            .arg(command)
+            .env("MIGRATION_DATABASE_URL", "mysql://bad-value")
+            .assert()
+            .code(78)
+            .stderr(predicate::str::contains("MIGRATION_DATABASE_URL is no URL"))
+            .stderr(predicate::str::contains("bad-value").not());
+    }
+}
+
 #[test]
 fn secrets_are_in_no_debug_output() {
     let directory = tempfile::tempdir().unwrap();
@@ -111,11 +156,13 @@ fn secrets_are_in_no_debug_output() {
     variables.insert("S3_ACCESS_KEY_ID".into(), "id-5d1c".into());
     variables.insert("S3_SECRET_ACCESS_KEY".into(), "key-77aa".into());
     variables.insert("STORAGE_URL".into(), "s3://bucket/prefix".into());
+    variables.insert("JWT_SECRET_PREVIOUS".into(), PREVIOUS.into());
     let config = server::config::Config::from_env(&|name| variables.get(name).cloned()).unwrap();
     let text = format!("{config:?}");
     for secret in [
         support::JWT_SECRET,
         support::DATABASE_PASSWORD,
+        PREVIOUS,
         "id-5d1c",
         "key-77aa",
     ] {

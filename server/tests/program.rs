@@ -5,33 +5,15 @@
     reason = "a failing step of the setup fails the test"
 )]
 
-use assert_cmd::Command;
 use predicates::prelude::*;
 use reqwest::StatusCode;
 use serde_json::json;
 use sqlx::PgPool;
 use std::process::{Child, Stdio};
 use std::time::Duration;
-use support::{JWT_SECRET, PASSWORD, json_of};
+use support::{JWT_SECRET, PASSWORD, database_url, json_of, program};
 
 mod support;
-
-/// The URL of the test's own database.
-fn database_url(db: &PgPool) -> String {
-    let base = std::env::var("DATABASE_URL").unwrap();
-    let (server, _) = base.rsplit_once('/').unwrap();
-    format!("{server}/{}", db.connect_options().get_database().unwrap())
-}
-
-fn program(db: &PgPool, directory: &tempfile::TempDir) -> Command {
-    let mut command = Command::cargo_bin("reconciliation-server").unwrap();
-    command
-        .env_clear()
-        .envs(support::variables(directory))
-        .env("DATABASE_URL", database_url(db));
-    command.timeout(Duration::from_secs(30));
-    command
-}
 
 /// Ends the process when a test fails.
 struct Process(Child);

@@ -168,15 +168,36 @@ fn decimal(cents: i64) -> String {
 }
 
 /// The passes for payments in parts.
-const SPLITS: &str = r#"  # One entry paid in several lines, and several entries paid in one.
+const SPLITS: &str = r#"  # One entry paid in several lines, and several entries paid in one. Sums meet by chance; what the
+  # records have in common besides decides.
   - name: instalments
     cardinality: oneToMany
-    block: [[currency, "substr(party, 1, 6)"]]
-    sum: {column: amount, abs: "0.01", maxParts: 6, windowDays: 8, dateColumn: date}
+    block:
+      - [currency, "substr(party, 1, 6)", "near(date, 30)"]
+      - ["words(concat(reference, ' ', memo), 20)"]
+    sum: {column: amount, abs: "0.05", maxParts: 6}
+    compare:
+      - {column: date, date: {minDays: -7, maxDays: 30}, required: true}
+      - {column: party, text: {method: jaroWinkler, atLeast: 0.7}}
+      - {column: reference, text: {method: levenshtein, atLeast: 0.6}}
+      - {column: memo, text: {method: tokenSet, atLeast: 0.5}}
+      - {left: reference, right: memo, text: {method: tokenSet, atLeast: 0.5}}
+    score: fellegiSunter
+    accept: 0.5
   - name: collective
     cardinality: manyToOne
-    block: [[currency, "substr(party, 1, 6)"]]
-    sum: {column: amount, abs: "0.01", maxParts: 6, windowDays: 8, dateColumn: date}
+    block:
+      - [currency, "substr(party, 1, 6)", "near(date, 30)"]
+      - ["words(concat(reference, ' ', memo), 20)"]
+    sum: {column: amount, abs: "0.05", maxParts: 6}
+    compare:
+      - {column: date, date: {minDays: -7, maxDays: 30}, required: true}
+      - {column: party, text: {method: jaroWinkler, atLeast: 0.7}}
+      - {column: reference, text: {method: levenshtein, atLeast: 0.6}}
+      - {column: memo, text: {method: tokenSet, atLeast: 0.5}}
+      - {left: reference, right: memo, text: {method: tokenSet, atLeast: 0.5}}
+    score: fellegiSunter
+    accept: 0.5
 "#;
 
 const JOB: &str = r#"# A generated ledger against a generated statement; truth.csv has the true pairs.
@@ -199,8 +220,9 @@ right:
     - {name: reference, type: text}
     - {name: memo, from: text}
 normalize:
-  - {column: party, steps: [nfkc, lowercase, stripPunctuation, collapseWhitespace]}
-  - {column: memo, steps: [nfkc, lowercase, stripPunctuation, collapseWhitespace]}
+  - {column: party, steps: [nfkc, basicLatin, lowercase, stripPunctuation, collapseWhitespace]}
+  - {column: reference, steps: [lowercase, stripPunctuation, collapseWhitespace]}
+  - {column: memo, steps: [nfkc, basicLatin, lowercase, stripPunctuation, collapseWhitespace]}
 passes:
   # The reference and the amount agree: nothing to discuss.
   - name: exact

@@ -47,7 +47,7 @@ fn together(fields: &Fields<'_>, errors: &mut Errors) {
     let said = |name: &str| fields.peek(name).and_then(Value::as_str);
     match (present("compare"), present("sum")) {
         (true, false) => compared(fields, errors),
-        (false, true) => {
+        (also_compared, true) => {
             let one_sided = [Cardinality::OneToMany, Cardinality::ManyToOne]
                 .map(|c| serde_json::to_value(c).unwrap_or_default());
             if !one_sided.iter().any(|c| c.as_str() == said("cardinality")) {
@@ -63,20 +63,34 @@ fn together(fields: &Fields<'_>, errors: &mut Errors) {
                      as [[\"ccy\", \"party\"]]",
                 );
             }
-            for name in ["score", "assign", "accept", "review", "margin"] {
+            if present("assign") {
+                errors.add(
+                    &fields.at("assign"),
+                    "has no meaning beside sum: a group that is surer than all others that need its \
+                     records is matched",
+                );
+            }
+            if also_compared {
+                compared(fields, errors);
+                if present("margin") && [None, Some("all")].contains(&said("score")) {
+                    errors.add(
+                        &fields.at("margin"),
+                        "needs score: weighted or fellegiSunter beside sum; without a score a \
+                         second sum is always ambiguous",
+                    );
+                }
+                return;
+            }
+            for name in ["score", "accept", "review", "margin"] {
                 if present(name) {
                     errors.add(
                         &fields.at(name),
-                        "has no meaning beside sum: a unique solution is matched, others go to \
-                         review",
+                        "has no meaning beside sum without compare: a unique solution is matched, \
+                         others go to review",
                     );
                 }
             }
         }
-        (true, true) => errors.add(
-            &fields.at("sum"),
-            "cannot stand beside compare; make two passes of them",
-        ),
         (false, false) => errors.add(
             &fields.at("compare"),
             "is required: the comparisons that make a pair match, or sum for records that add up",

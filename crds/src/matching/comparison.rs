@@ -53,9 +53,10 @@ pub struct Comparison {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nulls: Option<Nulls>,
     /// For `score: fellegiSunter`: the similarities from which each level of agreement begins, from
-    /// the highest to the lowest, each over 0 and at most 1. When absent: for number and date 1, 0.75
-    /// and 0.5 (equal, within half the bound, within it); for text 1, two equal steps down to
-    /// `atLeast`, rounded down to hundredths, and `atLeast`; for exact and soundex 1.
+    /// the highest to the lowest, each over 0 and at most 1. When absent: for number and date 1 and
+    /// the similarities at a sixteenth, an eighth, a quarter, half and the whole of the bound (for a
+    /// date only those of a day or more); for text 1, two equal steps down to `atLeast`, rounded down
+    /// to hundredths, and `atLeast`; for exact and soundex 1.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8), inner(range(min = 0.0, max = 1.0)))]
     pub levels: Vec<f64>,

@@ -22,16 +22,16 @@ use super::comparison::{Bound, Comparison, Nulls};
         "message": "accept and review need score weighted or fellegiSunter; under score all every comparison holds or the pair is none"
     },
     {
-        "rule": "has(self.sum) != has(self.compare)",
-        "message": "set exactly one of compare and sum"
+        "rule": "has(self.sum) || has(self.compare)",
+        "message": "set compare, sum or both"
     },
     {
         "rule": "!has(self.sum) || (has(self.cardinality) && self.cardinality in ['oneToMany', 'manyToOne'])",
         "message": "sum needs cardinality oneToMany or manyToOne: the many add up to the one"
     },
     {
-        "rule": "!has(self.sum) || (has(self.block) && !has(self.score) && !has(self.assign) && !has(self.margin))",
-        "message": "sum needs block, and takes no score, assign or margin"
+        "rule": "!has(self.sum) || (has(self.block) && !has(self.assign) && (has(self.compare) || (!has(self.score) && !has(self.margin))))",
+        "message": "sum needs block, takes no assign, and score and margin only beside compare"
     }
 ]))]
 pub struct Pass {
@@ -42,21 +42,25 @@ pub struct Pass {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cardinality: Option<Cardinality>,
     /// Which pairs are compared at all: an OR of ANDs. Each entry is an SQL expression over one
-    /// side's canonical columns, or `near(column, width)`; two records are a candidate pair when,
-    /// in at least one inner list, every expression is equal on both sides and not null and every
-    /// `near` holds, that is, both numbers (or dates, in days) differ by at most the width. When
-    /// absent it is derived from `compare`; `reconcile validate --plan` prints it.
+    /// side's canonical columns, `near(column, width)` or `words(expression, most)`; two records are
+    /// a candidate pair when, in at least one inner list, every expression is equal on both sides and
+    /// not null, every `near` holds, that is, both numbers (or dates, in days) differ by at most the
+    /// width, and `words` holds, of which a list may have one: both texts share a word, a run of
+    /// letters and digits, that at most `most` of the records open to the pass have on either side.
+    /// When absent it is derived from `compare`; `reconcile validate --plan` prints it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(min = 1, max = 16),
         inner(length(min = 1, max = 8), inner(length(min = 1, max = 1024)))
     )]
     pub block: Option<Vec<Vec<String>>>,
-    /// The comparisons that make the score. Exactly one of `compare` and `sum` is set.
+    /// The comparisons that make the score. At least one of `compare` and `sum` is set. Beside `sum`
+    /// they say which records may add up to one and, under a score, which of several sums it is.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(min = 1, max = 64))]
     pub compare: Vec<Comparison>,
-    /// Matches one record with several of the other side that add up to it.
+    /// Matches one record with several of the other side that add up to it. Alone it goes by the
+    /// amounts; with `compare` also by what else the records have in common.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sum: Option<Sum>,
     /// How comparisons become a score.
@@ -148,7 +152,10 @@ pub enum Score {
     /// The weight-averaged similarity, 0 to 1.
     Weighted,
     /// The probability of a match, 0 to 1, from weights learned without labels (Fellegi and Sunter
-    /// 1969; expectation maximisation after Winkler 1988). `weight` is ignored.
+    /// 1969; expectation maximisation after Winkler 1988). Where a record has one partner at most,
+    /// candidates compete for it while the weights are learned, and what loses to a better partner
+    /// teaches how pairs look that are nearly a match, such as two persons of one household.
+    /// `weight` is ignored.
     FellegiSunter,
 }
 
@@ -166,7 +173,19 @@ pub enum Assign {
 }
 
 /// One record equals the sum of several records of the other side, as an invoice that is paid in
-/// parts. Only one-of-a-kind solutions are matched; others go to review.
+/// parts.
+///
+/// Without `compare` only one-of-a-kind sums are matched; where other records add up as well, or
+/// another record needs some of them, a person decides.
+///
+/// With `compare` each part is compared with the one record. Under `score: all` every comparison must
+/// hold for a record to be a part at all, and the rest is as without. Under `weighted` a group's score
+/// is the mean of its parts' scores; it is matched at or over `accept` where it scores higher, by more
+/// than `margin`, than every other group that needs one of its records. Under `fellegiSunter` a
+/// group's score is the probability that it holds, beside all others that need one of its records and
+/// beside its records being no group: its parts' match weights add up, with log₂ of how rarely another
+/// amount lies where the sum does. A single record that equals the sum competes like a group. Of true
+/// sums one in twenty is taken to be off, within `abs` or beyond.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Sum {

@@ -74,10 +74,10 @@ pub struct Limits {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 1_000_000_000_000_i64))]
     pub max_rejected: Option<u64>,
-    /// Memory that the run may use for records and scored pairs, such as `512Mi` or `2Gi` (at least
-    /// `64Mi`); `2Gi` when absent. Where two Parquet files are compared by their key, equal rows
-    /// need none of it: what does not fit is spilled to the temporary folder. Any other run that
-    /// needs more fails and says how much.
+    /// Memory that the run may use, such as `512Mi` or `2Gi` (at least `64Mi`); `2Gi` when absent.
+    /// Values that do not fit are kept in files without a name in the temporary folder, and the run
+    /// is slower. Of each record its key and a few numbers stay in memory, and the scored pairs that
+    /// are kept: a run that needs more for these fails and says how much.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
         with = "Option<String>",

@@ -72,6 +72,25 @@ pub fn number_rows(
     ))
 }
 
+/// The bits of a row that has no value.
+pub const NO_VALUE: u128 = 0;
+
+/// Numbers the rows that are open by bits that stand for their values; a row without any takes no
+/// part.
+pub fn by_bits(
+    (left, left_open): (&[u128], &[bool]),
+    (right, right_open): (&[u128], &[bool]),
+) -> Numbers {
+    let key = |bits: &[u128], open: &[bool], row: usize| {
+        (open[row] && bits[row] != NO_VALUE).then_some(bits[row])
+    };
+    number_keys(
+        (left.len(), right.len()),
+        |row| key(left, left_open, row),
+        |row| key(right, right_open, row),
+    )
+}
+
 fn number_primitive<T: ArrowPrimitiveType>(
     left: &ArrayRef,
     right: &ArrayRef,

@@ -14,10 +14,13 @@ mod choose;
 use super::Open;
 use super::evaluate::{Block, Equal, Within};
 use super::join::Join;
+use super::stored::{self, Made, Source};
 use crate::error::Error;
 use crate::plan::{ComparisonPlan, OwnedMethod, PassPlan};
+use crate::values::Form;
 use choose::choose;
 use crds::matching::{Nulls, Score};
+use datafusion::prelude::SessionContext;
 
 /// The candidate pairs for each open record that derived blocks may give, where pairs are lost.
 const PER_RECORD: u64 = 50;
@@ -25,6 +28,8 @@ const PER_RECORD: u64 = 50;
 const ALWAYS: u64 = 1_000_000;
 /// Slack for a comparison of sums of weights, far above their rounding errors.
 const SLACK: f64 = 1e-9;
+/// What the keys made from one comparison take for each record, by estimate.
+const BYTES_OF_KEYS: u64 = 80;
 
 /// The blocks of a pass.
 pub struct Derived {
@@ -39,12 +44,16 @@ pub struct Derived {
 /// # Errors
 /// [`Error::Budget`] when no block within the budget can be found.
 pub fn derived(
+    session: &SessionContext,
     pass: &PassPlan,
     left: Open<'_>,
     right: Open<'_>,
     budget: u64,
 ) -> Result<Derived, Error> {
-    let must = must(pass, left, right)?;
+    let must = match (left.held(), right.held()) {
+        (Some(_), Some(_)) => must_hold(pass, left, right)?,
+        _ => of_files(session, pass, left, right)?,
+    };
     let complete = |block: Block| Derived {
         blocks: vec![block],
         how: Some("no pair that can match is left out"),
@@ -65,6 +74,12 @@ pub fn derived(
     if pairs <= allowance {
         return Ok(complete(must));
     }
+    let must = if must.numbered.is_some() {
+        must_hold(pass, left, right)?
+    } else {
+        must
+    };
+    check_memory(pass, left, right)?;
     let blocks = choose(pass, &must, left, right, allowance)?;
     if blocks.is_empty() {
         return Err(Error::Budget {
@@ -84,8 +99,66 @@ pub fn derived(
     })
 }
 
+/// Holds the keys of all columns, which blocks are chosen from, against the memory where the values
+/// do not fit it.
+fn check_memory(pass: &PassPlan, left: Open<'_>, right: Open<'_>) -> Result<(), Error> {
+    let mut needed = 0;
+    for (side, of) in [
+        (left, (|c| c.left) as fn(&ComparisonPlan) -> usize),
+        (right, |c| c.right),
+    ] {
+        let columns: Vec<usize> = pass.comparisons.iter().map(of).collect();
+        let values = side.values.weight(Form::Compared, &columns);
+        needed += values + (side.open.len() * columns.len()) as u64 * BYTES_OF_KEYS;
+    }
+    let (left, right) = (left.values.room(), right.values.room());
+    let room = if left.limit < right.limit {
+        left
+    } else {
+        right
+    };
+    room.check(needed, || {
+        format!(
+            "pass `{}` has no block, and the keys from which its blocks would be chosen take",
+            pass.name
+        )
+    })
+}
+
+/// As [`must_hold`], where values are in files.
+fn of_files(
+    session: &SessionContext,
+    pass: &PassPlan,
+    left: Open<'_>,
+    right: Open<'_>,
+) -> Result<Block, Error> {
+    let mut block = Block::default();
+    let mut sources = Vec::new();
+    for (at, comparison) in pass.comparisons.iter().enumerate() {
+        if !holds_always(pass, comparison) {
+            continue;
+        }
+        let path = format!("{}.compare[{at}]", pass.path);
+        if let OwnedMethod::Exact = comparison.method {
+            sources.push(Source {
+                label: comparison.label.clone(),
+                path,
+                from: Made::Columns([comparison.left, comparison.right]),
+            });
+        } else if let Some(near) = within(comparison, left, right, &path)? {
+            block.nears.push(near);
+        } else {
+            continue;
+        }
+        block.columns.0.insert(comparison.left);
+        block.columns.1.insert(comparison.right);
+    }
+    stored::number(session, &mut block, sources, left, right)?;
+    Ok(block)
+}
+
 /// The block of the comparisons that must hold.
-fn must(pass: &PassPlan, left: Open<'_>, right: Open<'_>) -> Result<Block, Error> {
+fn must_hold(pass: &PassPlan, left: Open<'_>, right: Open<'_>) -> Result<Block, Error> {
     let mut block = Block::default();
     for (at, comparison) in pass.comparisons.iter().enumerate() {
         if !holds_always(pass, comparison) {
@@ -126,10 +199,10 @@ fn equal(
     path: &str,
 ) -> Result<Equal, Error> {
     let (l, r) = (
-        left.batch.column(comparison.left),
-        right.batch.column(comparison.right),
+        left.column(comparison.left)?,
+        right.column(comparison.right)?,
     );
-    Equal::new(comparison.label.clone(), l, r, path)
+    Equal::new(comparison.label.clone(), &l, &r, path)
 }
 
 /// The window of a number or date comparison; none for others and where the bound is no window.
@@ -139,14 +212,14 @@ fn within(
     right: Open<'_>,
     path: &str,
 ) -> Result<Option<Within>, Error> {
-    let sides = (
-        left.batch.column(comparison.left).clone(),
-        right.batch.column(comparison.right).clone(),
-    );
+    let sides = || {
+        let left = left.column(comparison.left)?;
+        Ok::<_, Error>((left, right.column(comparison.right)?))
+    };
     match &comparison.method {
-        OwnedMethod::Number(bound) => Within::of_number(bound, &comparison.label, sides, path),
+        OwnedMethod::Number(bound) => Within::of_number(bound, &comparison.label, sides()?, path),
         OwnedMethod::Date(window) => {
-            Within::of_date(*window, &comparison.label, sides, path).map(Some)
+            Within::of_date(*window, &comparison.label, sides()?, path).map(Some)
         }
         OwnedMethod::Exact | OwnedMethod::Text(_) => Ok(None),
     }

@@ -1,11 +1,13 @@
 //! Blocks for people: what a pass's blocks are and how many pairs they give, and which of them hold
 //! for one pair.
 
-use super::evaluate::Block;
+use super::evaluate::{Block, given_blocks};
 use super::worst::worst;
 use super::{Open, WORST_KEYS, blocks, found};
 use crate::error::Error;
+use crate::expression::Entry;
 use crate::plan::PassPlan;
+use crate::values::{Form, Values};
 use datafusion::arrow::array::{Array, ArrayRef};
 use datafusion::arrow::compute::concat;
 use datafusion::arrow::util::display::array_value_to_string;
@@ -45,36 +47,72 @@ pub fn which_blocks(
     budget: u64,
 ) -> Result<Vec<Verdict>, Error> {
     let (l, r) = (l as usize, r as usize);
-    let (lefts, rights) = (left.batch.slice(l, 1), right.batch.slice(r, 1));
     // Given blocks look at the pair alone; derived ones are chosen by all records.
-    let (blocks, l, r) = if pass.blocks.is_some() {
-        let (left, right) = (
-            Open {
-                batch: &lefts,
-                open: &[true],
-            },
-            Open {
-                batch: &rights,
-                open: &[true],
-            },
-        );
-        (blocks(session, pass, left, right, budget)?, 0, 0)
+    let mut found = if pass.blocks.is_some() {
+        Vec::new()
     } else {
-        (blocks(session, pass, left, right, budget)?, l, r)
+        blocks(session, pass, left, right, budget)?.blocks
     };
-    blocks
-        .blocks
-        .iter()
-        .map(|block| {
+    let looks_at_files = found.iter().any(|block| block.numbered.is_some());
+    let counting = counting_words(session, pass, (left, l), (right, r))?;
+    let (l, r) = if pass.blocks.is_some() || looks_at_files {
+        let one = |side: Open<'_>, row: usize| {
+            let row = u32::try_from(row).unwrap_or(u32::MAX);
+            let all = side.values.all_columns();
+            let one = side.values.picked(Form::Compared, &all, &[row])?;
+            Ok::<_, Error>(Values::Held {
+                original: one.clone(),
+                compared: one,
+            })
+        };
+        let (lefts, rights) = (one(left, l)?, one(right, r)?);
+        let open = |values| Open {
+            values,
+            open: &[true],
+        };
+        found = blocks(session, pass, open(&lefts), open(&rights), budget)?.blocks;
+        (0, 0)
+    } else {
+        (l, r)
+    };
+    (found.iter().enumerate())
+        .map(|(at, block)| {
             Ok(Verdict {
                 block: block.text(),
-                failed: failed(block, l, r)?,
+                failed: failed(block, (l, r), counting.get(at) != Some(&false))?,
             })
         })
         .collect()
 }
 
-fn failed(block: &Block, l: usize, r: usize) -> Result<Option<Failed>, Error> {
+/// For each given block whether the two records share a word that counts, which all open records
+/// say; nothing where no block asks for words.
+fn counting_words(
+    session: &SessionContext,
+    pass: &PassPlan,
+    (left, l): (Open<'_>, usize),
+    (right, r): (Open<'_>, usize),
+) -> Result<Vec<bool>, Error> {
+    let has_words = |block: &Vec<Entry>| block.iter().any(|e| matches!(e, Entry::Words(_)));
+    let blocks = pass.blocks.iter().flatten();
+    if !blocks.clone().any(has_words) {
+        return Ok(Vec::new());
+    }
+    let row = |row: usize| u32::try_from(row).unwrap_or(u32::MAX);
+    let all = blocks.cloned().collect::<Vec<_>>();
+    (given_blocks(session, pass, &all, left, right)?.iter())
+        .map(|block| {
+            let shared = block.condition(left.open, right.open)?.words;
+            Ok(shared.is_none_or(|shared| shared.first(row(l), row(r)).is_some()))
+        })
+        .collect()
+}
+
+fn failed(
+    block: &Block,
+    (l, r): (usize, usize),
+    shares_a_word: bool,
+) -> Result<Option<Failed>, Error> {
     let value = |values: &ArrayRef, row: usize| {
         (values.is_valid(row))
             .then(|| array_value_to_string(values, row))
@@ -99,6 +137,9 @@ fn failed(block: &Block, l: usize, r: usize) -> Result<Option<Failed>, Error> {
         if !both || !near.range.holds(row(l), row(r)) {
             return failed(&near.label, &near.left, &near.right);
         }
+    }
+    if let Some(words) = block.words.as_ref().filter(|_| !shares_a_word) {
+        return failed(&words.label, &words.left, &words.right);
     }
     Ok(None)
 }
@@ -148,7 +189,7 @@ pub fn describe(
             found.block.text(),
             grouped(pairs)
         );
-        for worst in worst(&found, WORST_KEYS) {
+        for worst in worst(&found, left, WORST_KEYS)? {
             let _ = writeln!(text, "       {} pairs from {worst}", grouped(worst.pairs));
         }
     }

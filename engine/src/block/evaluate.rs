@@ -5,13 +5,16 @@ use super::columns::number_rows;
 use super::join::Condition;
 use super::near::{Range, Window};
 use super::number::NONE;
+use super::stored::{self, Made, Numbered, Source};
+use super::words::{PerRow, Shared, Worded};
 use crate::compare::common_scale;
 use crate::error::Error;
 use crate::expression::{self, Entry, Lookup, Near};
 use crate::plan::PassPlan;
+use crate::values::Form;
 use crds::matching::{Bound, DateWindow, NumberBound, PercentBase};
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
-use datafusion::arrow::compute::{CastOptions, cast_with_options};
+use datafusion::arrow::compute::{CastOptions, cast_with_options, concat};
 use datafusion::arrow::datatypes::{DataType, Date32Type};
 use datafusion::logical_expr_common::type_coercion::binary::comparison_coercion;
 use datafusion::prelude::SessionContext;
@@ -24,8 +27,12 @@ pub struct Block {
     pub equals: Vec<Equal>,
     /// Values that must be near.
     pub nears: Vec<Within>,
+    /// Texts that must share a word.
+    pub words: Option<Worded>,
     /// The places of the columns that it looks at, on the left and on the right.
     pub columns: (BTreeSet<usize>, BTreeSet<usize>),
+    /// Where values are in files: what `equals` says, numbered; its arrays are empty then.
+    pub numbered: Option<Numbered>,
 }
 
 /// Values of both sides, in one type, that must be equal and not null.
@@ -81,6 +88,11 @@ impl Block {
                     block.columns.1.extend(place(right));
                     block.nears.push(Within::given(near, left, right, &path)?);
                 }
+                Entry::Words(words) => {
+                    let l = value(session, &words.sql, left, &path, &mut block.columns.0)?;
+                    let r = value(session, &words.sql, right, &path, &mut block.columns.1)?;
+                    block.words = Some(Worded::new(words, &l, &r, &path)?);
+                }
             }
         }
         Ok(block)
@@ -90,7 +102,9 @@ impl Block {
     pub fn text(&self) -> String {
         let equals = self.equals.iter().map(|equal| equal.label.as_str());
         let nears = self.nears.iter().map(|near| near.label.as_str());
-        let text = equals.chain(nears).collect::<Vec<_>>().join(" AND ");
+        let words = self.words.iter().map(|words| words.label.as_str());
+        let text = equals.chain(nears).chain(words).collect::<Vec<_>>();
+        let text = text.join(" AND ");
         if text.is_empty() {
             "every pair".into()
         } else {
@@ -108,6 +122,16 @@ impl Block {
             |row: usize| right[row] && self.nears.iter().all(|near| near.right.is_valid(row)),
         );
         let ranges = self.nears.iter().map(|near| near.range.clone()).collect();
+        let words = self.words.as_ref().map(|words| words.shared(&takes_part));
+        let has_words = |of: fn(&Shared) -> &PerRow, row: usize| {
+            words
+                .as_ref()
+                .is_none_or(|words| !of(words).of(row).is_empty())
+        };
+        let takes_part = (
+            |row: usize| takes_part.0(row) && has_words(|words| &words.left, row),
+            |row: usize| takes_part.1(row) && has_words(|words| &words.right, row),
+        );
         if self.equals.is_empty() {
             let one = |rows: usize, takes_part: &dyn Fn(usize) -> bool| {
                 (0..rows)
@@ -119,6 +143,21 @@ impl Block {
                 right: one(right.len(), &takes_part.1),
                 count: 1,
                 ranges,
+                words,
+            });
+        }
+        if let Some(Numbered { numbers, .. }) = &self.numbered {
+            let among = |numbers: &[u32], takes_part: &dyn Fn(usize) -> bool| {
+                let numbers = numbers.iter().enumerate();
+                let own = |(row, &number)| if takes_part(row) { number } else { NONE };
+                numbers.map(own).collect()
+            };
+            return Ok(Condition {
+                left: among(&numbers.left, &takes_part.0),
+                right: among(&numbers.right, &takes_part.1),
+                count: numbers.count,
+                ranges,
+                words,
             });
         }
         let side = |of: fn(&Equal) -> &ArrayRef| -> Vec<ArrayRef> {
@@ -135,6 +174,7 @@ impl Block {
             right: numbers.right,
             count: numbers.count,
             ranges,
+            words,
         })
     }
 }
@@ -159,26 +199,35 @@ impl Equal {
                 ),
             )
         })?;
-        let exact = CastOptions {
-            safe: false,
-            ..CastOptions::default()
-        };
-        let convert = |array| {
-            cast_with_options(array, &to, &exact).map_err(|error| Error::Expression {
-                path: path.to_owned(),
-                cause: format!("a value does not fit {to}, which both sides share: {error}"),
-            })
-        };
         Ok(Self {
             label,
-            left: convert(left)?,
-            right: convert(right)?,
+            left: converted(left, &to, path)?,
+            right: converted(right, &to, path)?,
         })
     }
 }
 
+/// Values in the type that both sides share.
+///
+/// # Errors
+/// When a value does not fit it.
+pub fn converted(array: &ArrayRef, to: &DataType, path: &str) -> Result<ArrayRef, Error> {
+    let exact = CastOptions {
+        safe: false,
+        ..CastOptions::default()
+    };
+    cast_with_options(array, to, &exact).map_err(|error| Error::Expression {
+        path: path.to_owned(),
+        cause: format!("a value does not fit {to}, which both sides share: {error}"),
+    })
+}
+
 impl Within {
-    fn given(
+    /// A window that the specification gives, over the column of its name.
+    ///
+    /// # Errors
+    /// When there is no such column, or it holds neither numbers nor dates.
+    pub fn given(
         near: &Near,
         left: &RecordBatch,
         right: &RecordBatch,
@@ -353,7 +402,10 @@ pub fn is_bounded(bound: &NumberBound) -> bool {
 }
 
 /// An expression's value for each row of one side; adds the columns that it looks at to `used`.
-fn value(
+///
+/// # Errors
+/// When the expression does not fit the columns, or fails on a value.
+pub fn value(
     session: &SessionContext,
     sql: &str,
     batch: &RecordBatch,
@@ -393,7 +445,7 @@ fn common_type(left: &DataType, right: &DataType) -> Option<DataType> {
 /// The blocks of a pass that the specification gives, over both sides' columns.
 ///
 /// # Errors
-/// As [`Block::given`].
+/// As [`Block::given`]; values that are in files may fail to be read back.
 pub fn given_blocks(
     session: &SessionContext,
     pass: &PassPlan,
@@ -406,7 +458,66 @@ pub fn given_blocks(
         .enumerate()
         .map(|(index, entries)| {
             let path = format!("{}.block[{index}]", pass.path);
-            Block::given(session, entries, &path, (left.batch, right.batch))
+            match (left.held(), right.held()) {
+                (Some(left), Some(right)) => Block::given(session, entries, &path, (left, right)),
+                _ => of_files(session, entries, &path, left, right),
+            }
         })
         .collect()
+}
+
+/// As [`Block::given`], where values are in files.
+fn of_files(
+    session: &SessionContext,
+    entries: &[Entry],
+    path: &str,
+    left: Open<'_>,
+    right: Open<'_>,
+) -> Result<Block, Error> {
+    let mut block = Block::default();
+    let mut sources = Vec::new();
+    for (at, entry) in entries.iter().enumerate() {
+        let path = format!("{path}[{at}]");
+        match entry {
+            Entry::Equal(sql) => sources.push(Source {
+                label: sql.clone(),
+                path,
+                from: Made::Expression(sql.clone()),
+            }),
+            Entry::Near(near) => {
+                let column = |side: Open<'_>, used: &mut BTreeSet<usize>| {
+                    let place = side.values.schema().index_of(&near.column).ok();
+                    used.extend(place);
+                    let places: Vec<usize> = place.into_iter().collect();
+                    side.values.whole(Form::Compared, &places)
+                };
+                let l = column(left, &mut block.columns.0)?;
+                let r = column(right, &mut block.columns.1)?;
+                block.nears.push(Within::given(near, &l, &r, &path)?);
+            }
+            Entry::Words(words) => {
+                let text = |side: Open<'_>, used: &mut BTreeSet<usize>| {
+                    let mut own = BTreeSet::new();
+                    let empty = RecordBatch::new_empty(side.values.schema());
+                    value(session, &words.sql, &empty, &path, &mut own)?;
+                    let columns: Vec<usize> = own.iter().copied().collect();
+                    used.extend(own);
+                    let batches = side.values.steps(Form::Compared, &columns);
+                    let texts = batches
+                        .map(|batch| {
+                            let unused = &mut BTreeSet::new();
+                            value(session, &words.sql, &batch?, &path, unused)
+                        })
+                        .collect::<Result<Vec<_>, Error>>()?;
+                    let texts: Vec<&dyn Array> = texts.iter().map(AsRef::as_ref).collect();
+                    Ok::<_, Error>(concat(&texts)?)
+                };
+                let l = text(left, &mut block.columns.0)?;
+                let r = text(right, &mut block.columns.1)?;
+                block.words = Some(Worded::new(words, &l, &r, &path)?);
+            }
+        }
+    }
+    stored::number(session, &mut block, sources, left, right)?;
+    Ok(block)
 }

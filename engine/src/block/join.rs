@@ -8,6 +8,7 @@
 
 use super::near::{Digit, Range, Sides, retain};
 use super::number::{NONE, number_keys};
+use super::words::{PerRow, Shared};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
@@ -35,6 +36,8 @@ pub struct Condition {
     pub count: u32,
     /// The windows.
     pub ranges: Vec<Range>,
+    /// The words of which rows must share one.
+    pub words: Option<Shared>,
 }
 
 /// A left row and its partners' places in [`Join::rights`].
@@ -62,6 +65,8 @@ pub struct Join {
     pub runs: Vec<Run>,
     /// Right rows, group by group.
     pub rights: Vec<u32>,
+    /// The word of each run, where the block asks for words.
+    pub words: Vec<u32>,
     /// The range whose value sorts the groups.
     pub sorted_by: Option<usize>,
     /// The ranges that the join has not seen to, or not wholly.
@@ -88,35 +93,43 @@ impl<T> Groups<T> {
 impl Join {
     /// Whether [`Join::pairs`] is the block's count and not just a bound of it.
     pub fn is_exact(&self) -> bool {
-        self.rest.is_empty()
+        self.rest.is_empty() && self.words.is_empty()
     }
 
     /// Finds the runs of a block.
     pub fn new(condition: &Condition) -> Self {
+        let rows = Rows::of(condition);
         let mut join = if condition.ranges.is_empty() {
-            Self::of_equals(condition)
+            Self::of_equals(&rows)
         } else {
-            Self::of_ranges(condition)
+            Self::of_ranges(condition, rows)
         };
         join.pairs = join.runs.iter().map(|run| run.pairs()).sum();
         join
     }
 
-    fn of_equals(condition: &Condition) -> Self {
-        let group = |numbers: &[u32]| grouped(&members(numbers), condition.count, |row| row);
-        let (lefts, rights) = (group(&condition.left), group(&condition.right));
-        let runs = lefts.members.into_iter().filter_map(|left| {
-            let (from, to) = rights.places(condition.left[left as usize] as usize);
-            (from < to).then_some(Run { left, from, to })
-        });
-        Self {
-            runs: runs.collect(),
-            rights: rights.members,
-            ..Self::default()
+    fn of_equals(rows: &Rows) -> Self {
+        let group = |members: &[Member]| grouped(members, rows.count, |row| row);
+        let (lefts, rights) = (group(&rows.left), group(&rows.right));
+        let mut join = Self::default();
+        for at in 0..rows.count as usize {
+            let (from, to) = rights.places(at);
+            if from == to {
+                continue;
+            }
+            let (first, end) = lefts.places(at);
+            for &left in &lefts.members[first as usize..end as usize] {
+                join.runs.push(Run { left, from, to });
+            }
+            if let Some(&word) = rows.words.get(at) {
+                join.words.resize(join.runs.len(), word);
+            }
         }
+        join.rights = rights.members;
+        join
     }
 
-    fn of_ranges(condition: &Condition) -> Self {
+    fn of_ranges(condition: &Condition, mut rows: Rows) -> Self {
         let mut order: Vec<usize> = (0..condition.ranges.len()).collect();
         order.sort_by_key(|&at| (std::cmp::Reverse(condition.ranges[at].selectivity()), at));
         let sorted_by = order.remove(0);
@@ -125,19 +138,17 @@ impl Join {
             .filter(|&at| condition.ranges[at].window().bucket().is_some())
             .take(MOST_BUCKETED)
             .collect();
-        let mut lefts = members(&condition.left);
-        let mut rights = members(&condition.right);
-        let mut count = condition.count;
         for &at in &bucketed {
-            (lefts, rights, count) = split(&condition.ranges[at], &lefts, &rights);
+            rows = rows.split(&condition.ranges[at]);
         }
         let range = &condition.ranges[sorted_by];
-        let (runs, rights) = match range.sides() {
-            Sides::Narrow(left, right) => runs(range, (&lefts, left), (&rights, right), count),
-            Sides::Wide(left, right) => runs(range, (&lefts, left), (&rights, right), count),
+        let (runs, words, rights) = match range.sides() {
+            Sides::Narrow(left, right) => runs(range, &rows, left, right),
+            Sides::Wide(left, right) => runs(range, &rows, left, right),
         };
         Self {
             runs,
+            words,
             rights,
             sorted_by: Some(sorted_by),
             rest: (0..condition.ranges.len())
@@ -151,12 +162,12 @@ impl Join {
 /// The runs of a range within groups, and the right rows that they point at.
 fn runs<V: Digit>(
     range: &Range,
-    (lefts, left): (&[Member], &[V]),
-    (rights, right): (&[Member], &[V]),
-    count: u32,
-) -> (Vec<Run>, Vec<u32>) {
+    rows: &Rows,
+    left: &[V],
+    right: &[V],
+) -> (Vec<Run>, Vec<u32>, Vec<u32>) {
     let sorted = |members, values: &[V]| {
-        let mut groups = grouped(members, count, |row| (values[row as usize], row));
+        let mut groups = grouped(members, rows.count, |row| (values[row as usize], row));
         for group in 0..groups.ends.len() {
             let (from, to) = groups.places(group);
             groups.members[from as usize..to as usize].sort_unstable();
@@ -164,11 +175,12 @@ fn runs<V: Digit>(
         groups
     };
     let (lefts, rights) = thread::scope(|scope| {
-        let rights = scope.spawn(|| sorted(rights, right));
-        (sorted(lefts, left), rights.join())
+        let rights = scope.spawn(|| sorted(&rows.right, right));
+        (sorted(&rows.left, left), rights.join())
     });
     let rights = rights.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
     let mut runs = Vec::with_capacity(lefts.members.len());
+    let mut words = Vec::new();
     for group in 0..lefts.ends.len() {
         let (from, to) = lefts.places(group);
         let (start, end) = rights.places(group);
@@ -187,9 +199,12 @@ fn runs<V: Digit>(
                 });
             }
         }
+        if let Some(&word) = rows.words.get(group) {
+            words.resize(runs.len(), word);
+        }
     }
     let rights = rights.members.into_iter().map(|member| member.1);
-    (runs, rights.collect())
+    (runs, words, rights.collect())
 }
 
 /// A group and a row in it.
@@ -233,35 +248,100 @@ fn members(numbers: &[u32]) -> Vec<Member> {
         .collect()
 }
 
-/// Splits groups by the buckets of a range: each right row into one, each left row into those that
-/// its window touches.
-fn split(range: &Range, lefts: &[Member], rights: &[Member]) -> (Vec<Member>, Vec<Member>, u32) {
-    let width = range.window().bucket().unwrap_or(i128::MAX);
-    let mut probes = Vec::with_capacity(lefts.len() * 2);
-    for &(group, row) in lefts {
-        let (low, high) = range.window().of(range.left(row));
-        let (first, last) = (low.div_euclid(width), high.div_euclid(width));
-        probes.push((group, first, row));
-        if first != last {
-            probes.push((group, last, row));
+/// The rows of a block by group, each as often as it is in one.
+struct Rows {
+    left: Vec<Member>,
+    right: Vec<Member>,
+    /// How many groups there are.
+    count: u32,
+    /// The word of each group, where the block asks for words.
+    words: Vec<u32>,
+}
+
+impl Rows {
+    fn of(condition: &Condition) -> Self {
+        let (left, right) = (members(&condition.left), members(&condition.right));
+        let Some(shared) = &condition.words else {
+            return Self {
+                left,
+                right,
+                count: condition.count,
+                words: Vec::new(),
+            };
+        };
+        let worded = |members: Vec<Member>, words: &PerRow| -> Vec<(u32, u32, u32)> {
+            let each = |&(group, row): &Member| {
+                let words = words.of(row as usize).iter();
+                words.map(move |&word| (group, word, row))
+            };
+            members.iter().flat_map(each).collect()
+        };
+        let (left, right) = (worded(left, &shared.left), worded(right, &shared.right));
+        let numbers = number_keys(
+            (left.len(), right.len()),
+            |at| Some((left[at].0, left[at].1)),
+            |at| Some((right[at].0, right[at].1)),
+        );
+        let mut words = vec![0; numbers.count as usize];
+        for (&group, &(_, word, _)) in numbers.left.iter().zip(&left) {
+            words[group as usize] = word;
+        }
+        let members = |numbers: &[u32], rows: &[(u32, u32, u32)]| -> Vec<Member> {
+            let rows = numbers.iter().zip(rows);
+            rows.filter(|&(&group, _)| group != NONE)
+                .map(|(&group, row)| (group, row.2))
+                .collect()
+        };
+        Self {
+            left: members(&numbers.left, &left),
+            right: members(&numbers.right, &right),
+            count: numbers.count,
+            words,
         }
     }
-    let numbers = number_keys(
-        (rights.len(), probes.len()),
-        |at| {
-            let (group, row) = rights[at];
-            Some((group, range.right(row).div_euclid(width)))
-        },
-        |at| Some((probes[at].0, probes[at].1)),
-    );
-    let lefts = (numbers.right.iter().zip(&probes))
-        .filter(|&(&group, _)| group != NONE)
-        .map(|(&group, probe)| (group, probe.2))
-        .collect();
-    let rights = (numbers.left.iter().zip(rights))
-        .map(|(&group, &(_, row))| (group, row))
-        .collect();
-    (lefts, rights, numbers.count)
+
+    /// Splits groups by the buckets of a range: each right row into one, each left row into those
+    /// that its window touches.
+    fn split(self, range: &Range) -> Self {
+        let width = range.window().bucket().unwrap_or(i128::MAX);
+        let mut probes = Vec::with_capacity(self.left.len() * 2);
+        for &(group, row) in &self.left {
+            let (low, high) = range.window().of(range.left(row));
+            let (first, last) = (low.div_euclid(width), high.div_euclid(width));
+            probes.push((group, first, row));
+            if first != last {
+                probes.push((group, last, row));
+            }
+        }
+        let numbers = number_keys(
+            (self.right.len(), probes.len()),
+            |at| {
+                let (group, row) = self.right[at];
+                Some((group, range.right(row).div_euclid(width)))
+            },
+            |at| Some((probes[at].0, probes[at].1)),
+        );
+        let mut words = Vec::new();
+        if !self.words.is_empty() {
+            words.resize(numbers.count as usize, 0);
+            for (&group, &(before, _)) in numbers.left.iter().zip(&self.right) {
+                words[group as usize] = self.words[before as usize];
+            }
+        }
+        let left = (numbers.right.iter().zip(&probes))
+            .filter(|&(&group, _)| group != NONE)
+            .map(|(&group, probe)| (group, probe.2))
+            .collect();
+        let right = (numbers.left.iter().zip(&self.right))
+            .map(|(&group, &(_, row))| (group, row))
+            .collect();
+        Self {
+            left,
+            right,
+            count: numbers.count,
+            words,
+        }
+    }
 }
 
 /// Candidate pairs: record indices of both sides, side by side.
@@ -326,6 +406,7 @@ pub fn parts(blocks: Vec<(Condition, Join)>, count: usize) -> Vec<Part> {
             // The numbers stand side by side now.
             .map(|condition| Condition {
                 ranges: condition.ranges,
+                words: condition.words,
                 ..Condition::default()
             })
             .collect(),
@@ -392,8 +473,9 @@ impl Iterator for Part {
             let run = join.runs[self.task.from];
             let from = (run.from + self.done) as usize;
             let to = (run.to as usize).min(from + BATCH - pairs.right.len());
+            let word = join.words.get(self.task.from).copied();
             self.joined.append(
-                self.task.block,
+                (self.task.block, word),
                 run.left,
                 &join.rights[from..to],
                 &mut pairs,
@@ -412,12 +494,22 @@ impl Iterator for Part {
 
 impl Joined {
     /// Appends a left row's pairs with those of `rights` that the block's ranges and no earlier
-    /// block hold.
-    fn append(&self, block: usize, left: u32, rights: &[u32], pairs: &mut Pairs) {
+    /// block hold, and whose first word is `word`, where there is one.
+    fn append(
+        &self,
+        (block, word): (usize, Option<u32>),
+        left: u32,
+        rights: &[u32],
+        pairs: &mut Pairs,
+    ) {
         let before = pairs.right.len();
         pairs.right.extend_from_slice(rights);
         for &range in &self.joins[block].rest {
             self.conditions[block].ranges[range].retain(left, &mut pairs.right, before);
+        }
+        if let (Some(word), Some(shared)) = (word, &self.conditions[block].words) {
+            let right = |right: u32| shared.first(left, right) == Some(word);
+            retain(&mut pairs.right, before, right);
         }
         if block > 0 {
             let blocks = self.conditions.len();
@@ -430,6 +522,8 @@ impl Joined {
                             .ranges
                             .iter()
                             .all(|range| range.holds(left, right))
+                        && (self.conditions[earlier].words.as_ref())
+                            .is_none_or(|words| words.first(left, right).is_some())
                 };
                 !own.iter().zip(other).enumerate().any(held)
             });

@@ -4,8 +4,10 @@ use super::derive::derived;
 use super::describe::which_blocks;
 use super::*;
 use crate::expression::{self, Entry};
+use crate::memory::Room;
 use crate::plan::Plan;
 use crate::score::{Features, Scorer, Scratch};
+use crate::values::Stored;
 use datafusion::arrow::array::{ArrayRef, Date32Array, Decimal128Array, Int64Array, StringArray};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
@@ -97,10 +99,40 @@ fn found_pairs(
     (right, right_open): (&RecordBatch, &[bool]),
     threads: usize,
 ) -> PairSet {
-    let open = |batch, open| Open { batch, open };
     let session = expression::session(threads);
-    let (left, right) = (open(left, left_open), open(right, right_open));
-    walk(candidates(&session, pass, left, right, u64::MAX).unwrap())
+    let found = |left: &Values, right: &Values| {
+        let open = |values, open| Open { values, open };
+        let (left, right) = (open(left, left_open), open(right, right_open));
+        let candidates = candidates(&session, pass, left, right, u64::MAX).unwrap();
+        (candidates.at_most, walk(candidates))
+    };
+    let in_memory = found(&held(left), &held(right));
+    assert_eq!(found(&stored(left), &stored(right)), in_memory);
+    in_memory.1
+}
+
+fn held(batch: &RecordBatch) -> Values {
+    Values::Held {
+        original: batch.clone(),
+        compared: batch.clone(),
+    }
+}
+
+/// A single record.
+fn alone(values: &Values) -> Open<'_> {
+    Open {
+        values,
+        open: &[true],
+    }
+}
+
+/// The same in a file.
+fn stored(batch: &RecordBatch) -> Values {
+    let room = Room {
+        chunk: 64,
+        ..Room::endless()
+    };
+    Values::Spilled(Stored::of(batch, batch, room).unwrap())
 }
 
 /// One entry of a block and what it means.
@@ -258,7 +290,7 @@ proptest! {
             .map(|(l, r)| (u32::try_from(l).unwrap(), u32::try_from(r).unwrap())).collect();
         let (ls, rs): (Vec<u32>, Vec<u32>) = all.into_iter().unzip();
         let mut edges = Vec::new();
-        scorer.score(&ls, &rs, &mut Scratch::default(), &mut edges);
+        scorer.score(&ls, &rs, &mut Scratch::default(), &mut edges, None);
         let kept: PairSet = edges.iter().map(|e| (e.left, e.right)).collect();
         let (lo, ro) = (vec![true; left.len()], vec![true; right.len()]);
         let found = found_pairs(&pass, (&l, &lo), (&r, &ro), 2);
@@ -271,6 +303,7 @@ fn a_near_is_read_and_its_mistakes_are_told() {
     let session = expression::session(1);
     let near = |text: &str| match expression::entry(&session, text) {
         Ok(Entry::Near(near)) => near.to_string(),
+        Ok(Entry::Words(words)) => words.to_string(),
         Ok(Entry::Equal(sql)) => format!("equal {sql}"),
         Err(message) => message,
     };
@@ -359,8 +392,13 @@ fn blocks_chosen_by_the_data_find_people_with_an_error_within_the_budget() {
     );
     let pass = plan(&yaml, &l, &r);
     let open = vec![true; usize::try_from(count).unwrap()];
-    let side = |batch| Open { batch, open: &open };
-    let chosen = derived(&pass, side(&l), side(&r), u64::MAX).unwrap();
+    let (lefts, rights) = (held(&l), held(&r));
+    let side = |values| Open {
+        values,
+        open: &open,
+    };
+    let session = expression::session(1);
+    let chosen = derived(&session, &pass, side(&lefts), side(&rights), u64::MAX).unwrap();
     assert!(chosen.how.unwrap().contains("left out"));
     let found = found_pairs(&pass, (&l, &open), (&r, &open), 2);
     assert!(found.len() <= 1_000_000, "{} pairs", found.len());
@@ -379,11 +417,12 @@ fn a_verdict_names_the_entry_that_does_not_hold_with_both_values() {
                 [\"count\"]], compare: [{column: text, exact: {}}]}]";
     let pass = plan(yaml, &l, &r);
     let session = expression::session(1);
-    let side = |batch| Open {
-        batch,
-        open: &[true],
+    let verdicts = |l: &Values, r: &Values| {
+        which_blocks(&session, &pass, (alone(l), 0), (alone(r), 0), u64::MAX).unwrap()
     };
-    let verdicts = which_blocks(&session, &pass, (side(&l), 0), (side(&r), 0), u64::MAX).unwrap();
+    let of_files = verdicts(&stored(&l), &stored(&r));
+    let verdicts = verdicts(&held(&l), &held(&r));
+    assert_eq!(verdicts, of_files);
     assert_eq!(verdicts[0].failed, None);
     assert_eq!(verdicts[1].block, "text AND near(day, 5)");
     let failed = verdicts[1].failed.clone().unwrap();
@@ -405,12 +444,13 @@ fn block_numbers_are_equal_where_the_blocks_values_are() {
         &r,
     );
     let session = expression::session(1);
-    let open = |batch, open| Open { batch, open };
+    let open = |values, open| Open { values, open };
+    let (lefts, rights) = (held(&l), held(&r));
     let numbers = block_numbers(
         &session,
         &pass,
-        open(&l, &[true, true, true, false]),
-        open(&r, &[true, true, true]),
+        open(&lefts, &[true, true, true, false]),
+        open(&rights, &[true, true, true]),
     )
     .unwrap();
     let expected = (

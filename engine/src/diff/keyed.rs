@@ -22,10 +22,12 @@ mod table;
 use crate::InputFile;
 use crate::assign::{Assignment, Chosen, Edge};
 use crate::error::Error;
+use crate::memory;
 use crate::plan::{PassPlan, Plan};
 use crate::progress::{Phase, Progress};
 use crate::records::sortable;
 use crate::source::{self, format_of};
+use crate::spill::weight_of;
 use crds::matching::{
     Cardinality, Comparison, Dataset, Difference, Format, MatchingSpec, Method, Nulls, PairsOutput,
     Pass, Score,
@@ -112,12 +114,13 @@ fn is_keyed(spec: &MatchingSpec, pass: &Pass) -> bool {
 /// finds the specification's columns. To be called where [`applies`], on a thread that may block.
 ///
 /// # Errors
-/// When a file is damaged or does not fit the specification; [`Error::Memory`] when the rows that
-/// are not plain take more than `limits.memory`; [`Error::Cancelled`].
+/// When a file is damaged or does not fit the specification; [`Error::Memory`] when the keys of
+/// plain rows, where they are asked for, take more than the memory; [`Error::Cancelled`].
 pub fn set_aside(
     spec: &MatchingSpec,
     files: [&InputFile; 2],
     plan: impl FnOnce(&Schema, &Schema) -> Result<Plan, Error>,
+    memory: memory::Room,
     progress: &dyn Progress,
 ) -> Result<Option<Remainder>, Error> {
     let footers = [Footer::read(files[0])?, Footer::read(files[1])?];
@@ -141,8 +144,7 @@ pub fn set_aside(
     };
 
     let threads = crate::threads::count();
-    let memory = spec.effective_limits().memory;
-    let room = Room::new(memory / 4 * 3, threads);
+    let room = Room::new(memory.limit / 4 * 3, threads);
     let count = partition::partitions_for(rows[0] + rows[1], recipe.width());
     let parts = [0, 1].map(|_| Partitions::new(count, recipe.width()));
     let keys = [spec.left.key.as_slice(), spec.right.key.as_slice()];
@@ -159,7 +161,7 @@ pub fn set_aside(
         rows,
         slots: (0..table.slots.len()).collect(),
     });
-    let [left_rows, right_rows] = fetch::fetch(&others, memory, threads, progress)?;
+    let [left_rows, right_rows] = fetch::fetch(&others, memory.held, threads, progress)?;
     let keys = if spec.pairs_output() == PairsOutput::All {
         let slots = spec.left.key.iter().map(|name| left.schema.index_of(name));
         let wanted = Wanted {
@@ -167,13 +169,21 @@ pub fn set_aside(
             rows: &joined.plain,
             slots: slots.collect::<Result<_, _>>()?,
         };
-        let [keys] = fetch::fetch(&[wanted], memory, threads, progress)?;
+        let [keys] = fetch::fetch(&[wanted], memory.limit, threads, progress)?;
+        let keys = keys.whole()?;
+        // They are sorted as bytes, and in their order.
+        memory.check(weight_of(&keys).saturating_mul(3), || {
+            format!(
+                "the keys of {} equal rows, which are to be listed, take",
+                keys.num_rows()
+            )
+        })?;
         Some(keys)
     } else {
         None
     };
-    let table = |batch, side: usize, rejected| source::Table {
-        batch,
+    let table = |rows_of, side: usize, rejected| source::Table {
+        rows: rows_of,
         places: fetch::places(others[side].rows, rows[side]),
         rejected,
     };

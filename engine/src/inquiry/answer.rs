@@ -88,7 +88,10 @@ pub struct PassAnswer {
     pub comparisons: Vec<ComparisonAnswer>,
     /// Under `fellegiSunter` the weight of any pair before its values are seen, in bits.
     pub prior: Option<f64>,
-    /// Under `fellegiSunter` the match weight, in bits: the prior and all contributions.
+    /// Under `fellegiSunter` what is taken off because records that lose to a better partner look
+    /// like this too, in bits; 0 or negative.
+    pub rivals: Option<f64>,
+    /// Under `fellegiSunter` the match weight, in bits: the prior, all contributions and `rivals`.
     pub weight: Option<f64>,
     /// The score, 0 to 1; none where the pass adds up.
     pub score: Option<f64>,
@@ -220,7 +223,7 @@ pub struct SumGroup {
     pub parts: Vec<String>,
     /// `confirmed` or `review`.
     pub outcome: String,
-    /// `unique`, `ambiguous`, `contested` or `budgetExhausted`.
+    /// `unique`, `ambiguous`, `contested`, `unsure` or `budgetExhausted`.
     pub why: String,
     /// Where it is contested, the key of another record that needs some of the parts.
     pub rival: Option<String>,

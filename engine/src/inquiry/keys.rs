@@ -50,7 +50,7 @@ fn instead(records: &Records, dataset: &Dataset, key: &str) -> String {
     {
         return format!("the row was rejected: {}", told(rejected));
     }
-    let mut near: Vec<(f64, &String)> = (records.keys.iter())
+    let mut near: Vec<(f64, &str)> = (records.keys.iter())
         .map(|own| (levenshtein_similarity(own, key), own))
         .filter(|(similarity, _)| *similarity >= NEAR)
         .collect();
@@ -59,7 +59,8 @@ fn instead(records: &Records, dataset: &Dataset, key: &str) -> String {
         .map(|(_, own)| format!("`{own}`"))
         .collect();
     let mut text = if near.is_empty() {
-        match (records.keys.first(), records.keys.last()) {
+        let last = records.keys.len().saturating_sub(1);
+        match (records.keys.get(0), records.keys.get(last)) {
             (Some(first), Some(last)) => format!("the keys run from `{first}` to `{last}`"),
             _ => "it has no records".into(),
         }

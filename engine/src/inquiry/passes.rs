@@ -13,9 +13,11 @@ use crate::pass::{Matched, Watch, Work};
 use crate::plan::PassPlan;
 use crate::score::fellegi_sunter::Contribution;
 use crate::score::levels::MISSING;
-use crate::score::{Explained, Scorer};
+use crate::score::{Explained, Scoring};
 use crate::split::Why;
+use crate::values::Form;
 use crds::matching::Score;
+use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::{Decimal128Type, DecimalType};
 
 /// How many rivals of a record are told.
@@ -45,10 +47,11 @@ pub fn all(work: Work<'_>, watch: Watch, matched: &Matched) -> Result<Vec<PassAn
             blocks: inquiry.blocks(),
             comparisons: Vec::new(),
             prior: None,
+            rivals: None,
             weight: None,
             score: None,
             accept: pass.rules.accept,
-            review: pass.keep,
+            review: pass.review,
             margin: pass.rules.margin,
             ambiguous: false,
             tied: false,
@@ -56,8 +59,8 @@ pub fn all(work: Work<'_>, watch: Watch, matched: &Matched) -> Result<Vec<PassAn
             right_rivals: inquiry.rivals(Side::Right),
             groups: inquiry.groups(),
         };
-        if let Some(scorer) = &matched.scorers[index] {
-            inquiry.score(scorer, &mut answer)?;
+        if let Some(scoring) = &matched.scorers[index] {
+            inquiry.score(scoring, &mut answer)?;
         }
         inquiry.decide(&mut answer);
         answer.detail = verdict::detail(work, pass, watch, &answer);
@@ -89,7 +92,7 @@ impl Inquiry<'_> {
             Side::Left => (edge.left, edge.right, &self.work.right.records.keys),
             Side::Right => (edge.right, edge.left, &self.work.left.records.keys),
         };
-        (own == self.own(side)).then(|| keys[other as usize].clone())
+        (own == self.own(side)).then(|| keys[other as usize].to_owned())
     }
 
     fn blocks(&self) -> Vec<BlockAnswer> {
@@ -174,8 +177,8 @@ impl Inquiry<'_> {
                 let edge = pair.chosen.edge;
                 let (left, right) = (&lefts[edge.left as usize], &rights[edge.right as usize]);
                 match sum.wholes {
-                    Side::Left => (left.clone(), right.clone()),
-                    Side::Right => (right.clone(), left.clone()),
+                    Side::Left => (left.to_owned(), right.to_owned()),
+                    Side::Right => (right.to_owned(), left.to_owned()),
                 }
             };
             let wholes = match sum.wholes {
@@ -189,7 +192,7 @@ impl Inquiry<'_> {
                 outcome: outcome(first.outcome).into(),
                 why: why(&split).into(),
                 rival: match split.why {
-                    Why::Contested { rival } => wholes.get(rival as usize).cloned(),
+                    Why::Contested { rival } => wholes.get(rival as usize).map(str::to_owned),
                     _ => None,
                 },
                 residual: Decimal128Type::format_decimal(
@@ -202,25 +205,41 @@ impl Inquiry<'_> {
         numbers.into_iter().filter_map(group).collect()
     }
 
-    fn score(&self, scorer: &Scorer, answer: &mut PassAnswer) -> Result<(), Error> {
-        let explained = scorer.explain(self.watch.left, self.watch.right);
+    fn score(&self, scoring: &Scoring, answer: &mut PassAnswer) -> Result<(), Error> {
+        let [left, right] = self.pass.columns();
+        let (lefts, rights) = (&self.work.left.values, &self.work.right.values);
+        let left = lefts.window(Form::Compared, &left, [self.watch.left])?;
+        let right = rights.window(Form::Compared, &right, [self.watch.right])?;
+        let (l, r) = (left.place(self.watch.left), right.place(self.watch.right));
+        let scorer = scoring.within(self.pass, &left, &right)?;
+        let explained = scorer.explain(l, r);
         answer.score = Some(explained.score);
-        if let Some((prior, _)) = &explained.learned {
-            answer.prior = Some(*prior);
+        if let Some(learned) = &explained.learned {
+            answer.prior = Some(learned.prior);
+            answer.rivals = Some(-learned.rivals);
             answer.weight = Some(explained.weight);
         }
         for index in 0..self.pass.comparisons.len() {
-            answer.comparisons.push(self.comparison(index, &explained)?);
+            let left = (&left.batch, l as usize);
+            let right = (&right.batch, r as usize);
+            let comparison = self.comparison(index, &explained, left, right)?;
+            answer.comparisons.push(comparison);
         }
         Ok(())
     }
 
-    fn comparison(&self, index: usize, explained: &Explained) -> Result<ComparisonAnswer, Error> {
+    fn comparison(
+        &self,
+        index: usize,
+        explained: &Explained,
+        (left, l): (&RecordBatch, usize),
+        (right, r): (&RecordBatch, usize),
+    ) -> Result<ComparisonAnswer, Error> {
         let plan = &self.pass.comparisons[index];
         let similarity = explained.similarities[index];
-        let learned = explained.learned.as_ref().map(|(_, parts)| parts[index]);
+        let learned = explained.learned.as_ref();
+        let learned = learned.map(|learned| learned.contributions[index]);
         let level = plan.levels.level(similarity);
-        let (lefts, rights) = (&self.work.left.normalized, &self.work.right.normalized);
         let unlearned = if similarity.is_nan() {
             0.0
         } else {
@@ -228,8 +247,8 @@ impl Inquiry<'_> {
         };
         Ok(ComparisonAnswer {
             column: plan.label.clone(),
-            left: text(lefts.column(plan.left), self.watch.left as usize)?,
-            right: text(rights.column(plan.right), self.watch.right as usize)?,
+            left: text(left.column(plan.left), l)?,
+            right: text(right.column(plan.right), r)?,
             similarity: (!similarity.is_nan()).then(|| similarity.max(0.0)),
             holds: similarity.total_cmp(&FAILED).is_ne(),
             required: plan.must_hold,
@@ -260,7 +279,9 @@ impl Inquiry<'_> {
             Decision::NotBlocked
         } else if dropped {
             Decision::RequiredFailed
-        } else if answer.score.is_some_and(|score| score < answer.review) {
+        } else if (self.pass.sum.is_none())
+            && answer.score.is_some_and(|score| score < answer.review)
+        {
             Decision::BelowThreshold
         } else if self.chosen().any(|pair| super::touches(pair, self.watch)) {
             Decision::AssignedElsewhere
@@ -285,5 +306,6 @@ fn why(split: &Split) -> &'static str {
         Why::Ambiguous => "ambiguous",
         Why::Contested { .. } => "contested",
         Why::BudgetExhausted => "budgetExhausted",
+        Why::Unsure => "unsure",
     }
 }

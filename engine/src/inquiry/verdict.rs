@@ -185,7 +185,7 @@ fn not_blocked(answer: &PassAnswer) -> String {
     told.join("; ")
 }
 
-fn elsewhere(pass: &PassPlan, keys: [&String; 2], answer: &PassAnswer) -> String {
+fn elsewhere(pass: &PassPlan, keys: [&str; 2], answer: &PassAnswer) -> String {
     let score = answer.score.unwrap_or_default();
     let sides = [
         ("left", keys[0], &answer.left_rivals),
@@ -231,6 +231,7 @@ fn group(group: &SumGroup) -> String {
             || ", and another record needs some of these parts".into(),
             |rival| format!(", and {} {rival} needs some of these parts", group.side),
         ),
+        "unsure" => ", whose score is below accept".into(),
         _ => ", and the search ended at nodeBudget or maxCandidates".into(),
     };
     let review = match group.outcome.as_str() {

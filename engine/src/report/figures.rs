@@ -1,12 +1,14 @@
 //! What the reports for people show, computed once for the page and the workbook.
 
+use super::lists::Results;
+use super::reasons::Reasons;
 use crate::error::Error;
 use crate::ledger::Pair;
-use crate::outcome::Outcome;
-use crate::records::Records;
+use crate::outcome::{Outcome, Side};
+use crate::values::Form;
 use crate::written::Texts;
-use crds::matching::{MatchingSpec, Method};
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use crds::matching::{MatchingSpec, Method, Score};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray};
 use datafusion::arrow::datatypes::{DataType, Date32Type, Decimal128Type, Int64Type};
 use datafusion::arrow::util::display::array_value_to_string;
 use std::collections::BTreeMap;
@@ -112,55 +114,25 @@ pub struct Sample {
     pub rows: Vec<Vec<String>>,
 }
 
-/// What figures are made from.
-pub struct Inputs<'a> {
-    /// The job.
-    pub spec: &'a MatchingSpec,
-    /// Both sides' records.
-    pub records: [&'a Records; 2],
-    /// The pairs, by left key.
-    pub pairs: &'a [Pair],
-    /// Those of the pairs that the outputs list, in the same order.
-    pub shown: &'a [Pair],
-    /// Pairs of the first pass that simply match and are counted only.
-    pub plain: u64,
-    /// The names of the passes.
-    pub passes: &'a [&'a str],
-    /// Why each listed pair is one.
-    pub reasons: &'a [String],
-    /// Unmatched records of both sides, by key.
-    pub unmatched: [&'a [u32]; 2],
-    /// The rows of `differences.parquet`.
-    pub differences: &'a RecordBatch,
-    /// How the score of a pair adds up, where it does.
-    pub steps: &'a dyn Fn(&Pair) -> Option<Steps>,
-}
-
-/// Computes the figures.
+/// Computes the figures. `plain` pairs of the first pass simply match and are counted only.
 ///
 /// # Errors
-/// When Arrow cannot write a value.
-pub fn figures(inputs: &Inputs<'_>) -> Result<Figures, Error> {
-    let spec = inputs.spec;
+/// When Arrow cannot write a value, or values cannot be read back.
+pub fn figures(results: &Results<'_>, plain: u64) -> Result<Figures, Error> {
+    let spec = results.spec;
     let name = |name: &Option<String>, side: &str| name.clone().unwrap_or_else(|| side.into());
-    let mut samples = vec![
-        review_sample(inputs),
-        of_batch("Differences", inputs.differences)?,
-    ];
-    for (side, (records, rows)) in ["left", "right"]
-        .into_iter()
-        .zip(inputs.records.into_iter().zip(inputs.unmatched))
-    {
-        samples.push(unmatched_sample(side, records, rows)?);
+    let mut samples = vec![review_sample(results)?, difference_sample(results)?];
+    for side in [Side::Left, Side::Right] {
+        samples.push(unmatched_sample(results, side)?);
     }
     Ok(Figures {
         left_name: name(&spec.left.name, "left"),
         right_name: name(&spec.right.name, "right"),
-        scores: scores(inputs),
-        confirmed: confirmed(inputs),
-        ages: ages(inputs),
-        differing: differing(inputs.differences),
-        waterfalls: waterfalls(inputs),
+        scores: scores(results, plain),
+        confirmed: confirmed(results, plain),
+        ages: ages(results)?,
+        differing: differing(results),
+        waterfalls: waterfalls(results)?,
         samples,
     })
 }
@@ -171,10 +143,10 @@ pub fn figures(inputs: &Inputs<'_>) -> Result<Figures, Error> {
     clippy::cast_precision_loss,
     reason = "a score is from 0 to 1"
 )]
-fn scores(inputs: &Inputs<'_>) -> Vec<[u64; 2]> {
+fn scores(results: &Results<'_>, plain: u64) -> Vec<[u64; 2]> {
     let mut bars = vec![[0, 0]; SCORE_BARS];
-    bars[SCORE_BARS - 1][0] = inputs.plain;
-    for pair in inputs.pairs.iter().filter(|pair| pair.split.is_none()) {
+    bars[SCORE_BARS - 1][0] = plain;
+    for pair in results.pairs.iter().filter(|pair| pair.split.is_none()) {
         let bar = (pair.chosen.edge.score * SCORE_BARS as f64) as usize;
         let part = usize::from(pair.outcome == Outcome::Review);
         bars[bar.min(SCORE_BARS - 1)][part] += 1;
@@ -182,9 +154,9 @@ fn scores(inputs: &Inputs<'_>) -> Vec<[u64; 2]> {
     bars
 }
 
-fn confirmed(inputs: &Inputs<'_>) -> Vec<u64> {
-    let mut records = vec![[Vec::new(), Vec::new()]; inputs.passes.len()];
-    for pair in inputs.pairs {
+fn confirmed(results: &Results<'_>, plain: u64) -> Vec<u64> {
+    let mut records = vec![[Vec::new(), Vec::new()]; results.plan.passes.len()];
+    for pair in results.pairs {
         if pair.outcome != Outcome::Review {
             let [lefts, rights] = &mut records[pair.pass];
             lefts.push(pair.chosen.edge.left);
@@ -201,67 +173,73 @@ fn confirmed(inputs: &Inputs<'_>) -> Vec<u64> {
         .map(|[lefts, rights]| count(lefts) + count(rights))
         .collect();
     if let Some(first) = counts.first_mut() {
-        *first += 2 * inputs.plain;
+        *first += 2 * plain;
     }
     counts
 }
 
-fn waterfalls(inputs: &Inputs<'_>) -> Vec<Waterfall> {
-    let open = inputs.pairs.iter();
-    open.filter(|pair| pair.outcome == Outcome::Review && pair.split.is_none())
-        .filter_map(|pair| {
-            Some(Waterfall {
-                left_key: inputs.records[0].keys[pair.chosen.edge.left as usize].clone(),
-                right_key: inputs.records[1].keys[pair.chosen.edge.right as usize].clone(),
-                pass: inputs.passes[pair.pass].to_owned(),
-                steps: (inputs.steps)(pair)?,
-            })
-        })
+fn waterfalls(results: &Results<'_>) -> Result<Vec<Waterfall>, Error> {
+    // Under `all` comparisons hold or fail; nothing adds up.
+    let adds_up = |pair: &Pair| results.plan.passes[pair.pass].score != Score::All;
+    let first: Vec<u32> = (0_u32..)
+        .zip(results.pairs)
+        .filter(|(_, pair)| pair.outcome == Outcome::Review && pair.split.is_none())
+        .filter(|(_, pair)| adds_up(pair))
+        .map(|(index, _)| index)
         .take(WATERFALLS)
-        .collect()
+        .collect();
+    let reasons = Reasons::of(results, &[], &first)?;
+    let waterfall = |&index: &u32| {
+        let pair = &results.pairs[index as usize];
+        Some(Waterfall {
+            left_key: results.key(0, pair).to_owned(),
+            right_key: results.key(1, pair).to_owned(),
+            pass: results.plan.passes[pair.pass].name.clone(),
+            steps: reasons.steps(pair)?,
+        })
+    };
+    Ok(first.iter().filter_map(waterfall).collect())
 }
 
-fn review_sample(inputs: &Inputs<'_>) -> Sample {
-    let open = |pair: &&(usize, &Pair)| pair.1.outcome == Outcome::Review;
-    let all: Vec<(usize, &Pair)> = inputs.shown.iter().enumerate().collect();
-    let rows = all
-        .iter()
-        .filter(open)
-        .take(SAMPLE)
-        .map(|(index, pair)| {
-            vec![
-                inputs.records[0].keys[pair.chosen.edge.left as usize].clone(),
-                inputs.records[1].keys[pair.chosen.edge.right as usize].clone(),
-                inputs.passes[pair.pass].to_owned(),
-                format!("{:.4}", pair.chosen.edge.score),
-                inputs.reasons[*index].clone(),
-            ]
-        })
-        .collect();
-    Sample {
+fn review_sample(results: &Results<'_>) -> Result<Sample, Error> {
+    let is_open = |pair: &&u32| results.pairs[**pair as usize].outcome == Outcome::Review;
+    let open = || results.shown.iter().filter(is_open);
+    let first: Vec<u32> = open().take(SAMPLE).copied().collect();
+    let reasons = Reasons::of(results, &[], &first)?;
+    let rows = first.iter().map(|&index| {
+        let pair = &results.pairs[index as usize];
+        Ok(vec![
+            results.key(0, pair).to_owned(),
+            results.key(1, pair).to_owned(),
+            results.plan.passes[pair.pass].name.clone(),
+            format!("{:.4}", pair.chosen.edge.score),
+            reasons.reason(pair)?,
+        ])
+    });
+    Ok(Sample {
         title: "For review".into(),
-        total: all.iter().filter(open).count() as u64,
+        total: open().count() as u64,
         header: ["left key", "right key", "pass", "#score", "why"]
             .map(Into::into)
             .to_vec(),
-        rows,
-    }
+        rows: rows.collect::<Result<_, Error>>()?,
+    })
 }
 
-fn unmatched_sample(side: &str, records: &Records, rows: &[u32]) -> Result<Sample, Error> {
-    let schema = records.batch.schema();
-    let columns = records.batch.columns().iter().map(Texts::of);
+fn unmatched_sample(results: &Results<'_>, side: Side) -> Result<Sample, Error> {
+    let at = usize::from(side == Side::Right);
+    let rows = &results.unmatched[at];
+    let sample = results.unmatched_rows(at, &rows[..rows.len().min(SAMPLE)])?;
+    let schema = sample.schema();
+    let columns = sample.columns().iter().map(Texts::of);
     let columns = columns.collect::<Result<Vec<_>, _>>()?;
     let mut shown = Vec::new();
-    for &row in rows.iter().take(SAMPLE) {
-        let mut cells = vec![records.keys[row as usize].clone()];
-        for column in &columns {
-            cells.push(column.text(row as usize)?);
-        }
-        shown.push(cells);
+    for row in 0..sample.num_rows() {
+        let cells = columns.iter().map(|column| column.text(row));
+        shown.push(cells.collect::<Result<Vec<_>, _>>()?);
     }
     let is_figure = |data_type: &DataType| data_type.is_numeric();
-    let names = schema.fields().iter().map(|field| {
+    let names = schema.fields().iter().skip(1).map(|field| {
         let sign = if is_figure(field.data_type()) {
             "#"
         } else {
@@ -270,16 +248,18 @@ fn unmatched_sample(side: &str, records: &Records, rows: &[u32]) -> Result<Sampl
         format!("{sign}{}", field.name())
     });
     Ok(Sample {
-        title: format!("Unmatched on the {side}"),
+        title: format!("Unmatched on the {}", side.name()),
         total: rows.len() as u64,
         header: std::iter::once("key".to_owned()).chain(names).collect(),
         rows: shown,
     })
 }
 
-fn of_batch(title: &str, batch: &RecordBatch) -> Result<Sample, Error> {
+fn difference_sample(results: &Results<'_>) -> Result<Sample, Error> {
+    let found = results.found;
+    let batch = results.differences(&found[..found.len().min(SAMPLE)])?;
     let mut rows = Vec::new();
-    for row in 0..batch.num_rows().min(SAMPLE) {
+    for row in 0..batch.num_rows() {
         let cells = batch.columns().iter().map(|column| {
             if column.is_null(row) {
                 Ok(String::new())
@@ -290,8 +270,8 @@ fn of_batch(title: &str, batch: &RecordBatch) -> Result<Sample, Error> {
         rows.push(cells.collect::<Result<Vec<_>, _>>()?);
     }
     Ok(Sample {
-        title: title.into(),
-        total: batch.num_rows() as u64,
+        title: "Differences".into(),
+        total: found.len() as u64,
         header: batch
             .schema()
             .fields()
@@ -302,16 +282,11 @@ fn of_batch(title: &str, batch: &RecordBatch) -> Result<Sample, Error> {
     })
 }
 
-fn differing(differences: &RecordBatch) -> Vec<(String, u64)> {
+fn differing(results: &Results<'_>) -> Vec<(String, u64)> {
     let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
-    let columns = differences.column_by_name("column");
-    for name in columns
-        .and_then(|c| c.as_string_opt::<i32>())
-        .into_iter()
-        .flatten()
-        .flatten()
-    {
-        *counts.entry(name).or_default() += 1;
+    for found in results.found {
+        let column = &results.plan.differences[found.column as usize];
+        *counts.entry(column.label.as_str()).or_default() += 1;
     }
     let mut counts: Vec<(String, u64)> = counts
         .into_iter()
@@ -345,13 +320,39 @@ fn break_columns(spec: &MatchingSpec) -> Option<([String; 2], [String; 2])> {
     Some((amount, date))
 }
 
-fn ages(inputs: &Inputs<'_>) -> Option<Ages> {
-    let (amounts, dates) = break_columns(inputs.spec)?;
-    let column = |side: usize, name: &str| inputs.records[side].batch.column_by_name(name);
+fn ages(results: &Results<'_>) -> Result<Option<Ages>, Error> {
+    let Some((amounts, dates)) = break_columns(results.spec) else {
+        return Ok(None);
+    };
+    let mut sides = Vec::new();
+    for (side, own) in results.sides.into_iter().enumerate() {
+        let schema = own.values.schema();
+        let place = |name: &str| schema.index_of(name);
+        let (Ok(amount), Ok(date)) = (place(&amounts[side]), place(&dates[side])) else {
+            return Ok(None);
+        };
+        let mut columns = vec![amount, date];
+        columns.dedup();
+        let batch = own.values.whole(Form::Original, &columns)?;
+        sides.push((batch.column(amount).clone(), batch.column(date).clone()));
+    }
+    Ok(sums_by_age(results, &sides).map(|(newest, buckets)| Ages {
+        amount: amounts[0].clone(),
+        date: dates[0].clone(),
+        newest,
+        buckets,
+    }))
+}
+
+/// The newest date of both sides and the amounts that are open by their age; none where the columns
+/// hold no amounts and dates, or nothing is open. `sides` are amounts and dates.
+fn sums_by_age(
+    results: &Results<'_>,
+    sides: &[(ArrayRef, ArrayRef)],
+) -> Option<(String, Vec<Bucket>)> {
     let mut newest = None;
     let mut columns = Vec::new();
-    for side in 0..2 {
-        let (amount, date) = (column(side, &amounts[side])?, column(side, &dates[side])?);
+    for (amount, date) in sides {
         let days = date.as_primitive_opt::<Date32Type>()?;
         newest = newest.max(days.iter().flatten().max());
         columns.push((amount, days));
@@ -363,7 +364,7 @@ fn ages(inputs: &Inputs<'_>) -> Option<Ages> {
         .max()?;
     let mut sums = [(0_i128, 0_u64); AGES.len()];
     for (side, (amount, days)) in columns.iter().enumerate() {
-        let open = inputs
+        let open = results
             .pairs
             .iter()
             .filter(|pair| pair.outcome == Outcome::Review);
@@ -372,7 +373,7 @@ fn ages(inputs: &Inputs<'_>) -> Option<Ages> {
             .collect();
         rows.sort_unstable();
         rows.dedup();
-        for &row in rows.iter().chain(inputs.unmatched[side]) {
+        for &row in rows.iter().chain(&results.unmatched[side]) {
             let row = row as usize;
             if days.is_null(row) || amount.is_null(row) {
                 continue;
@@ -397,12 +398,7 @@ fn ages(inputs: &Inputs<'_>) -> Option<Ages> {
             rows,
         })
         .collect();
-    Some(Ages {
-        amount: amounts[0].clone(),
-        date: dates[0].clone(),
-        newest: Date32Type::to_naive_date_opt(newest)?.to_string(),
-        buckets,
-    })
+    Some((Date32Type::to_naive_date_opt(newest)?.to_string(), buckets))
 }
 
 fn scale(amount: &ArrayRef) -> Option<i8> {

@@ -1,9 +1,10 @@
 //! `report.xlsx`: the outputs as a workbook, a sheet each.
 
+use super::lists::{List, Results};
 use crate::error::Error;
 use crate::outcome::{SideSummary, Summary};
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
-use datafusion::arrow::datatypes::{DataType, Float64Type};
+use datafusion::arrow::datatypes::{DataType, Float64Type, Schema};
 use datafusion::arrow::util::display::array_value_to_string;
 use rust_xlsxwriter::{DocProperties, ExcelDateTime, Format, Workbook, Worksheet, XlsxError};
 use std::path::Path;
@@ -17,29 +18,44 @@ const LONGEST: usize = 32_767;
 /// Digits that a number in a cell keeps; a longer one is written as text, so that none is lost.
 const DIGITS: usize = 15;
 
-/// Writes the workbook: the summary, then each batch under its title. `unlisted` pairs simply match
+/// Writes the workbook: the summary, then each list under its title. `unlisted` pairs simply match
 /// and are in no sheet. The same data give the same bytes.
 ///
 /// # Errors
-/// When the file cannot be written.
+/// When the file cannot be written, or values cannot be read back.
 pub fn write(
     path: &Path,
     summary: &Summary,
     unlisted: u64,
-    sheets: &[(&str, RecordBatch)],
+    results: &Results<'_>,
+    sheets: &[(&str, List)],
 ) -> Result<(), Error> {
-    fill(path, summary, unlisted, sheets).map_err(|error| Error::Io {
+    let failed = |error: XlsxError| Error::Io {
         path: path.to_owned(),
         source: std::io::Error::other(error),
-    })
+    };
+    let bold = Format::new().set_bold();
+    let mut workbook = begun(path, summary, unlisted, &bold).map_err(failed)?;
+    for &(title, list) in sheets {
+        let sheet = workbook.add_worksheet_with_constant_memory();
+        let sheet = sheet.map_err(failed)?;
+        sheet.set_name(title).map_err(failed)?;
+        let rows = results.count(list);
+        let schema = results.schema(list)?;
+        let mut table = Table::new(sheet, &schema, rows, MOST_ROWS, &bold).map_err(failed)?;
+        results.each(list, &mut |batch| table.add(batch).map_err(failed))?;
+        table.close().map_err(failed)?;
+    }
+    workbook.save(path).map_err(failed)
 }
 
-fn fill(
+/// A workbook with the summary alone.
+fn begun(
     path: &Path,
     summary: &Summary,
     unlisted: u64,
-    sheets: &[(&str, RecordBatch)],
-) -> Result<(), XlsxError> {
+    bold: &Format,
+) -> Result<Workbook, XlsxError> {
     let mut workbook = Workbook::new();
     if let Some(folder) = path.parent() {
         workbook.set_tempdir(folder)?;
@@ -47,14 +63,8 @@ fn fill(
     // The time of the run would make two runs over the same data differ.
     let epoch = ExcelDateTime::from_ymd(2000, 1, 1)?;
     workbook.set_properties(&DocProperties::new().set_creation_datetime(&epoch));
-    let bold = Format::new().set_bold();
-    overview(workbook.add_worksheet(), summary, unlisted, &bold)?;
-    for (title, batch) in sheets {
-        let sheet = workbook.add_worksheet_with_constant_memory()?;
-        sheet.set_name(*title)?;
-        table(sheet, batch, MOST_ROWS, &bold)?;
-    }
-    workbook.save(path)
+    overview(workbook.add_worksheet(), summary, unlisted, bold)?;
+    Ok(workbook)
 }
 
 fn overview(
@@ -121,37 +131,63 @@ fn overview(
     Ok(())
 }
 
-/// Writes a batch under a header. Of more rows than `most` the last line says how many are left out.
-fn table(
-    sheet: &mut Worksheet,
-    batch: &RecordBatch,
-    most: usize,
-    bold: &Format,
-) -> Result<(), XlsxError> {
-    sheet.set_freeze_panes(1, 0)?;
-    let schema = batch.schema();
-    let mut formats = Vec::new();
-    for (column, field) in (0..MOST_COLUMNS).zip(schema.fields()) {
-        sheet.set_column_width(column, 18)?;
-        sheet.write_string_with_format(0, column, shortened(field.name()), bold)?;
-        formats.push(format_of(field.data_type()));
-    }
-    let cut = batch.num_rows() > most;
-    let rows = if cut { most - 1 } else { batch.num_rows() };
-    // A sheet of constant memory takes its cells row by row.
-    let mut line = 1;
-    for row in 0..rows {
-        for ((at, column), format) in (0_u16..).zip(batch.columns()).zip(&formats) {
-            cell(sheet, (line, at), column, row, format)?;
+/// Rows under a header. Of more rows than there is room for the last line says how many are left out.
+struct Table<'a> {
+    sheet: &'a mut Worksheet,
+    formats: Vec<Format>,
+    /// All rows, and how many of them are written.
+    rows: usize,
+    shown: usize,
+    /// The next line.
+    line: u32,
+}
+
+impl<'a> Table<'a> {
+    fn new(
+        sheet: &'a mut Worksheet,
+        schema: &Schema,
+        rows: usize,
+        most: usize,
+        bold: &Format,
+    ) -> Result<Self, XlsxError> {
+        sheet.set_freeze_panes(1, 0)?;
+        let mut formats = Vec::new();
+        for (column, field) in (0..MOST_COLUMNS).zip(schema.fields()) {
+            sheet.set_column_width(column, 18)?;
+            sheet.write_string_with_format(0, column, shortened(field.name()), bold)?;
+            formats.push(format_of(field.data_type()));
         }
-        line += 1;
+        Ok(Self {
+            sheet,
+            formats,
+            rows,
+            shown: if rows > most { most - 1 } else { rows },
+            line: 1,
+        })
     }
-    if cut {
-        let rest = batch.num_rows() - rows;
-        let note = format!("and {rest} more rows, which the Parquet file holds");
-        sheet.write_string(line, 0, note)?;
+
+    fn add(&mut self, batch: &RecordBatch) -> Result<(), XlsxError> {
+        // A sheet of constant memory takes its cells row by row.
+        for row in 0..batch.num_rows() {
+            if self.line as usize > self.shown {
+                return Ok(());
+            }
+            for ((at, column), format) in (0_u16..).zip(batch.columns()).zip(&self.formats) {
+                cell(self.sheet, (self.line, at), column, row, format)?;
+            }
+            self.line += 1;
+        }
+        Ok(())
     }
-    Ok(())
+
+    fn close(self) -> Result<(), XlsxError> {
+        if self.shown < self.rows {
+            let rest = self.rows - self.shown;
+            let note = format!("and {rest} more rows, which the Parquet file holds");
+            self.sheet.write_string(self.line, 0, note)?;
+        }
+        Ok(())
+    }
 }
 
 /// How the cells of a column look.
@@ -227,7 +263,10 @@ mod tests {
         let batch = RecordBatch::try_from_iter([("n", column)]).unwrap();
         let mut workbook = Workbook::new();
         let sheet = workbook.add_worksheet_with_constant_memory().unwrap();
-        table(sheet, &batch, most, &Format::new()).unwrap();
+        let rows = batch.num_rows();
+        let mut table = Table::new(sheet, &batch.schema(), rows, most, &Format::new()).unwrap();
+        table.add(&batch).unwrap();
+        table.close().unwrap();
         let bytes = workbook.save_to_buffer().unwrap();
         let mut archive = zip::ZipArchive::new(std::io::Cursor::new(bytes)).unwrap();
         let mut xml = String::new();

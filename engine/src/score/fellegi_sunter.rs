@@ -1,9 +1,15 @@
 //! Match weights: what agreement and disagreement on each comparison say, in bits.
 //!
-//! A pair's match weight is log₂(λ / (1 − λ)) plus, for each comparison, log₂(m/u) of its level; its
+//! A pair's match weight is log₂(λ / (1 − λ)), more where records have one partner at most (see
+//! [`super::rivals`]), plus, for each comparison, log₂(m/u) of its level; its
 //! score is the probability 2^w / (1 + 2^w). Where both values are equal, u is the chance that
 //! strangers agree on this very value, see [`super::frequency`]. A comparison with a missing value
 //! adds nothing.
+//!
+//! Where the model knows rivals (see [`super::train`]), pairs that are no match look like strangers
+//! or like rivals, which occur ρ times as often as other pairs: the sum loses
+//! log₂(1 + ρ·2^b), with b the sum of log₂(r/u). It is next to nothing unless the pair looks more
+//! like a rival than like strangers, as two persons of one household do.
 //!
 //! A higher level never weighs less than a lower one: where the estimates say so, for want of data,
 //! the levels are pooled until they do not (pool adjacent violators; Ayer et al. 1955).
@@ -11,11 +17,13 @@
 use super::frequency::Frequencies;
 use super::levels::{Levels, MISSING};
 use super::model::PassModel;
+use super::rivals::times;
 use super::rounded;
+use super::training::{float, one_partner};
 use crate::compare::in_one_type;
 use crate::error::Error;
 use crate::plan::PassPlan;
-use datafusion::arrow::array::RecordBatch;
+use crate::values::{Form, Values};
 
 /// Beyond this many bits for or against, the probability is as good as 1 or 0.
 const CERTAIN: f64 = 50.0;
@@ -25,6 +33,8 @@ const ROUNDING: f64 = 1e-12;
 /// The weights of one pass over the records at hand.
 pub struct FellegiSunter {
     prior: f64,
+    /// log₂ρ; minus infinity where the model knows no rivals.
+    rivals: f64,
     comparisons: Vec<Weights>,
 }
 
@@ -33,6 +43,10 @@ struct Weights {
     bits: Vec<f64>,
     /// log₂ of the highest level's m.
     top: f64,
+    /// log₂(r/u) by level; empty where the model knows no rivals.
+    rivals: Vec<f64>,
+    /// log₂ of the highest level's r.
+    rivals_top: f64,
     frequencies: Frequencies,
 }
 
@@ -43,12 +57,15 @@ pub struct Contribution {
     pub level: f64,
     /// What the frequency of the value at hand adds to that; 0 where the values differ.
     pub frequency: f64,
+    /// What it says for a rival and against strangers.
+    pub rivals: f64,
 }
 
 impl Contribution {
     const NONE: Self = Self {
         level: 0.0,
         frequency: 0.0,
+        rivals: 0.0,
     };
 
     /// Both together.
@@ -67,17 +84,24 @@ impl FellegiSunter {
     pub fn new(
         pass: &PassPlan,
         model: &PassModel,
-        (left, right): (&RecordBatch, &RecordBatch),
+        (left, right): (&Values, &Values),
         open: (usize, usize),
     ) -> Result<Self, Error> {
         let mut comparisons = Vec::new();
         for (index, (plan, learned)) in pass.comparisons.iter().zip(&model.comparisons).enumerate()
         {
             let path = format!("{}.compare[{index}]", pass.path);
-            let (l, r) = (left.column(plan.left), right.column(plan.right));
-            let (l, r) = in_one_type(l, r, &path)?;
+            let column = |values: &Values, place: usize| {
+                let batch = values.whole(Form::Compared, &[place])?;
+                Ok::<_, Error>(batch.column(place).clone())
+            };
+            let (l, r) = (column(left, plan.left)?, column(right, plan.right)?);
+            let (l, r) = in_one_type(&l, &r, &path)?;
             let (m, u) = (learned.m(), learned.u());
+            let rivals = learned.r().unwrap_or_default();
             comparisons.push(Weights {
+                rivals: rivals.iter().zip(&u).map(|(r, u)| (r / u).log2()).collect(),
+                rivals_top: rivals.last().copied().unwrap_or(1.0).log2(),
                 levels: plan.levels.clone(),
                 bits: monotone_bits(&m, &u),
                 top: m.last().copied().unwrap_or(1.0).log2(),
@@ -85,16 +109,50 @@ impl FellegiSunter {
             });
         }
         let prior = model.prior_between(open.0, open.1);
+        let records = (float(open.0), float(open.1));
+        let times = times(prior, records, one_partner(pass));
         Ok(Self {
-            prior: (prior / (1.0 - prior)).log2(),
+            prior: (times * prior / (1.0 - prior)).log2(),
+            rivals: model.rivals_between(open.0, open.1).log2(),
             comparisons,
         })
+    }
+
+    /// The same weights for some records of either side, by their places among these; all of a side
+    /// where none are named.
+    #[must_use]
+    pub fn among(&self, left: Option<&[u32]>, right: Option<&[u32]>) -> Self {
+        let comparisons = self.comparisons.iter().map(|weights| Weights {
+            levels: weights.levels.clone(),
+            bits: weights.bits.clone(),
+            top: weights.top,
+            rivals: weights.rivals.clone(),
+            rivals_top: weights.rivals_top,
+            frequencies: weights.frequencies.among(left, right),
+        });
+        Self {
+            prior: self.prior,
+            rivals: self.rivals,
+            comparisons: comparisons.collect(),
+        }
     }
 
     /// The prior match weight, in bits.
     #[must_use]
     pub fn prior(&self) -> f64 {
         self.prior
+    }
+
+    /// What is taken off a pair whose comparisons together say this for a rival, in bits.
+    #[must_use]
+    pub fn rivals(&self, bits: f64) -> f64 {
+        let bits = self.rivals + bits;
+        // log₂(1 + 2^x), which is x to the last bit where 2^x is large.
+        if bits > CERTAIN {
+            bits
+        } else {
+            bits.exp2().ln_1p() / std::f64::consts::LN_2
+        }
     }
 
     /// What a comparison adds for two records of this similarity.
@@ -118,9 +176,13 @@ impl FellegiSunter {
         } else {
             None
         };
+        let for_rivals = weights.rivals.get(level).copied().unwrap_or_default();
         Contribution {
             level: average,
             frequency: rarity.map_or(0.0, |rarity| weights.top + rarity - average),
+            rivals: rarity
+                .filter(|_| !weights.rivals.is_empty())
+                .map_or(for_rivals, |rarity| weights.rivals_top + rarity),
         }
     }
 

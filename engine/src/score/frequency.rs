@@ -10,9 +10,11 @@
 //! in no count.
 
 use crate::records::sortable;
-use datafusion::arrow::array::{Array, ArrayRef};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, StringArray};
 use datafusion::arrow::error::ArrowError;
+use datafusion::arrow::row::Rows;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// The least and the most records that a value seen once stands for.
 const ONE_OFF: std::ops::RangeInclusive<f64> = 0.1..=1.0;
@@ -23,7 +25,8 @@ const NULL: u32 = u32::MAX;
 pub struct Frequencies {
     left: Vec<u32>,
     right: Vec<u32>,
-    rarities: Vec<f64>,
+    rarities: Arc<[f64]>,
+    largest: Option<f64>,
 }
 
 impl Frequencies {
@@ -33,19 +36,18 @@ impl Frequencies {
     /// When Arrow cannot order the columns' type.
     pub fn of(left: &ArrayRef, right: &ArrayRef) -> Result<Self, ArrowError> {
         let columns = [left, right];
-        let [left_rows, right_rows] = columns.map(|column| sortable(std::slice::from_ref(column)));
-        let rows = [left_rows?, right_rows?];
+        let bytes = [Bytes::of(left)?, Bytes::of(right)?];
         let mut known: HashMap<&[u8], u32> = HashMap::new();
         let mut counts: Vec<[u64; 2]> = Vec::new();
         let mut numbers = [Vec::new(), Vec::new()];
-        for (side, (column, rows)) in columns.into_iter().zip(&rows).enumerate() {
-            numbers[side].reserve(column.len());
+        for (side, (column, bytes)) in columns.into_iter().zip(&bytes).enumerate() {
+            numbers[side].reserve_exact(column.len());
             for row in 0..column.len() {
                 if column.is_null(row) {
                     numbers[side].push(NULL);
                     continue;
                 }
-                let number = *known.entry(rows.row(row).data()).or_insert_with(|| {
+                let number = *known.entry(bytes.row(row)).or_insert_with(|| {
                     counts.push([0, 0]);
                     u32::try_from(counts.len() - 1).unwrap_or(NULL)
                 });
@@ -53,12 +55,42 @@ impl Frequencies {
                 numbers[side].push(number);
             }
         }
+        // Values that one side alone has are equal to none of the other's.
+        let mut kept = Vec::new();
+        let own: Vec<u32> = (rarities(&counts).into_iter())
+            .map(|rarity| {
+                if rarity.is_nan() {
+                    return NULL;
+                }
+                kept.push(rarity);
+                u32::try_from(kept.len() - 1).unwrap_or(NULL)
+            })
+            .collect();
+        for number in numbers.iter_mut().flatten() {
+            *number = own.get(*number as usize).copied().unwrap_or(NULL);
+        }
         let [left, right] = numbers;
         Ok(Self {
             left,
             right,
-            rarities: rarities(&counts),
+            largest: kept.iter().copied().reduce(f64::max),
+            rarities: kept.into(),
         })
+    }
+
+    /// The same for some records of either side, which have the numbers that their places say.
+    #[must_use]
+    pub fn among(&self, left: Option<&[u32]>, right: Option<&[u32]>) -> Self {
+        let of = |all: &[u32], rows: Option<&[u32]>| match rows {
+            None => all.to_vec(),
+            Some(rows) => rows.iter().map(|&row| all[row as usize]).collect(),
+        };
+        Self {
+            left: of(&self.left, left),
+            right: of(&self.right, right),
+            rarities: self.rarities.clone(),
+            largest: self.largest,
+        }
     }
 
     /// Where both records have the same value, −log₂ of the chance that strangers agree on it.
@@ -72,22 +104,36 @@ impl Frequencies {
     /// The largest rarity of a value that both sides have.
     #[must_use]
     pub fn largest(&self) -> Option<f64> {
-        let present = self
-            .rarities
-            .iter()
-            .copied()
-            .filter(|rarity| !rarity.is_nan());
-        present.reduce(f64::max)
+        self.largest
+    }
+}
+
+/// The values of a column as bytes: equal ones for equal values.
+enum Bytes<'a> {
+    Texts(&'a StringArray),
+    Rows(Rows),
+}
+
+impl<'a> Bytes<'a> {
+    fn of(column: &'a ArrayRef) -> Result<Self, ArrowError> {
+        Ok(match column.as_string_opt::<i32>() {
+            Some(texts) => Self::Texts(texts),
+            None => Self::Rows(sortable(std::slice::from_ref(column))?),
+        })
+    }
+
+    fn row(&self, row: usize) -> &[u8] {
+        match self {
+            Self::Texts(texts) => texts.value(row).as_bytes(),
+            Self::Rows(rows) => rows.row(row).data(),
+        }
     }
 }
 
 /// The rarity of each value by its counts on both sides; not a number where one side lacks it.
 fn rarities(counts: &[[u64; 2]]) -> Vec<f64> {
-    let sides = || counts.iter().flatten();
-    let values_seen = |times| sides().filter(|&&count| count == times).count() as u64;
-    let one_off = 2.0 * float(values_seen(2)) / float(values_seen(1).max(1));
-    let one_off = one_off.clamp(*ONE_OFF.start(), *ONE_OFF.end());
-    let records: u64 = sides().sum();
+    let one_off = one_off(counts);
+    let records: u64 = counts.iter().flatten().sum();
     let rarity = |&[left, right]: &[u64; 2]| {
         if left == 0 || right == 0 {
             return f64::NAN;
@@ -98,19 +144,25 @@ fn rarities(counts: &[[u64; 2]]) -> Vec<f64> {
     counts.iter().map(rarity).collect()
 }
 
+/// How many records a value seen once stands for, by how often each value occurs on both sides.
+pub fn one_off(counts: &[[u64; 2]]) -> f64 {
+    let sides = || counts.iter().flatten();
+    let values_seen = |times| sides().filter(|&&count| count == times).count() as u64;
+    let one_off = 2.0 * float(values_seen(2)) / float(values_seen(1).max(1));
+    one_off.clamp(*ONE_OFF.start(), *ONE_OFF.end())
+}
+
 #[expect(
     clippy::cast_precision_loss,
     reason = "counts of records stay far below 2^52"
 )]
-fn float(count: u64) -> f64 {
+pub fn float(count: u64) -> f64 {
     count as f64
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use datafusion::arrow::array::StringArray;
-    use std::sync::Arc;
 
     fn column(values: &[Option<&str>]) -> ArrayRef {
         Arc::new(StringArray::from(values.to_vec()))

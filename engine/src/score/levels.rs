@@ -7,7 +7,7 @@
 //! | method | levels when the specification gives none |
 //! |---|---|
 //! | exact, soundex | equal |
-//! | number, date | equal, within half of the bound (0.75), within the bound (0.5) |
+//! | number, date | equal, within a sixteenth, an eighth, a quarter and half of the bound, within the bound; of dates only those that are a day or more |
 //! | other text | equal, then three equal steps from 1 down to `atLeast`, rounded down to hundredths |
 
 use crds::matching::{Method, TextMethod};
@@ -30,7 +30,15 @@ impl Levels {
         let mut from = if given.is_empty() {
             match method {
                 Method::Exact => vec![1.0],
-                Method::Number(_) | Method::Date(_) => vec![1.0, 0.75, 0.5],
+                // Small differences are common and large ones rare, so steps double.
+                Method::Number(_) => steps(|_| true),
+                Method::Date(window) => {
+                    let longest = window
+                        .min_days
+                        .unsigned_abs()
+                        .max(window.max_days.unsigned_abs());
+                    steps(|share| f64::from(longest) * share >= 1.0)
+                }
                 Method::Text(text) if text.method == TextMethod::Soundex => vec![1.0],
                 Method::Text(text) => {
                     let step = |third: f64| {
@@ -75,6 +83,15 @@ impl Levels {
     }
 }
 
+/// Equality, and the similarity at each share of the bound that is of use.
+fn steps(is_of_use: impl Fn(f64) -> bool) -> Vec<f64> {
+    let shares = [0.0625, 0.125, 0.25, 0.5, 1.0].into_iter();
+    let shares = shares.filter(|&share| is_of_use(share));
+    std::iter::once(1.0)
+        .chain(shares.map(|share| 1.0 - 0.5 * share))
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -114,6 +131,12 @@ mod tests {
             Levels::of(Method::Date(&window), &[0.9, 0.6]).from(),
             [0.6, 0.9]
         );
+        let month = DateWindow {
+            min_days: -7,
+            max_days: 30,
+        };
+        let doubling = [0.5, 0.75, 0.875, 0.9375, 0.968_75, 1.0];
+        assert_eq!(Levels::of(Method::Date(&month), &[]).from(), doubling);
     }
 
     #[test]

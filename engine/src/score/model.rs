@@ -32,6 +32,10 @@ pub struct PassModel {
     pub name: String,
     /// λ: the share of matches among all pairs of both sides.
     pub prior: f64,
+    /// ρ: how many rivals there are for every other pair. A rival looks like a match and is none,
+    /// for one of its records has a better partner; 0 where there are none to speak of.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub rivals: f64,
     /// The comparisons, in the order of the specification.
     pub comparisons: Vec<ComparisonModel>,
     /// What it was learned from.
@@ -62,6 +66,9 @@ pub struct LevelModel {
     pub m: f64,
     /// Its share among other pairs.
     pub u: f64,
+    /// Its share among rivals; none where there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub r: Option<f64>,
     /// log₂(m/u), not falling from level to level. Equal values have a weight of their own by how
     /// often the value occurs in the data at hand.
     pub weight: f64,
@@ -116,10 +123,15 @@ impl Model {
                 .comparisons
                 .iter()
                 .flat_map(|comparison| &comparison.levels);
+            let rivals = |level: &LevelModel| match level.r {
+                None => pass.rivals == 0.0,
+                Some(r) => pass.rivals > 0.0 && positive(r),
+            };
             positive(pass.prior)
+                && (0.0..1.0).contains(&pass.rivals)
                 && levels
                     .clone()
-                    .all(|level| positive(level.m) && positive(level.u))
+                    .all(|level| positive(level.m) && positive(level.u) && rivals(level))
         };
         if model.version != VERSION {
             let version = model.version;
@@ -130,7 +142,7 @@ impl Model {
         match model.passes.iter().find(|pass| !sound(pass)) {
             None => Ok(model),
             Some(pass) => Err(wrong(format!(
-                "pass `{}` has a prior, m or u that is no probability over 0 and under 1; train it again",
+                "pass `{}` has a prior, m, u or r that is no probability over 0 and under 1, or r without rivals; train it again",
                 pass.name
             ))),
         }
@@ -216,18 +228,24 @@ impl PassModel {
     /// Writes down what was learned for a pass.
     #[must_use]
     pub fn new(pass: &PassPlan, learned: &Learned, training: Training) -> Self {
-        let both = learned.m.iter().zip(&learned.u);
-        let comparisons = (pass.comparisons.iter().zip(both))
-            .map(|(plan, (m, u))| ComparisonModel {
+        let rivals = learned.rivals.as_ref();
+        let comparisons = (pass.comparisons.iter().enumerate())
+            .map(|(index, plan)| ComparisonModel {
                 columns: plan.label.clone(),
                 method: plan.method.json(),
                 nulls: plan.nulls,
-                levels: levels(plan, m, u),
+                levels: levels(
+                    plan,
+                    &learned.m[index],
+                    &learned.u[index],
+                    rivals.map(|rivals| &*rivals.r[index]),
+                ),
             })
             .collect();
         Self {
             name: pass.name.clone(),
             prior: learned.prior,
+            rivals: rivals.map_or(0.0, |rivals| rivals.ratio),
             comparisons,
             training,
         }
@@ -247,27 +265,45 @@ impl PassModel {
     /// λ for as many open records: the share of the larger side's records that have a match stays as
     /// it was in training.
     #[must_use]
+    pub fn prior_between(&self, lefts: usize, rights: usize) -> f64 {
+        (self.prior * self.scale(lefts, rights)).clamp(f64::MIN_POSITIVE, 0.5)
+    }
+
+    /// ρ for as many open records: rivals by record stay as they were in training.
+    #[must_use]
+    pub fn rivals_between(&self, lefts: usize, rights: usize) -> f64 {
+        (self.rivals * self.scale(lefts, rights)).min(1.0)
+    }
+
     #[expect(
         clippy::cast_precision_loss,
         reason = "numbers of records stay far below 2^52"
     )]
-    pub fn prior_between(&self, lefts: usize, rights: usize) -> f64 {
-        let trained = self
-            .training
-            .left_records
-            .max(self.training.right_records)
-            .max(1);
-        let scale = trained as f64 / lefts.max(rights).max(1) as f64;
-        (self.prior * scale).clamp(f64::MIN_POSITIVE, 0.5)
+    fn scale(&self, lefts: usize, rights: usize) -> f64 {
+        let training = &self.training;
+        let trained = training.left_records.max(training.right_records).max(1);
+        trained as f64 / lefts.max(rights).max(1) as f64
     }
 }
 
-fn levels(plan: &ComparisonPlan, m: &[f64], u: &[f64]) -> Vec<LevelModel> {
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_zero(number: &f64) -> bool {
+    *number == 0.0
+}
+
+fn levels(plan: &ComparisonPlan, m: &[f64], u: &[f64], r: Option<&[f64]>) -> Vec<LevelModel> {
     let from = std::iter::once(0.0).chain(plan.levels.from().iter().copied());
     let weights = monotone_bits(m, u);
-    from.zip(m.iter().zip(u))
+    let r = (0..).map(|level: usize| r.map(|r| r[level]));
+    from.zip(m.iter().zip(u).zip(r))
         .zip(weights)
-        .map(|((from, (&m, &u)), weight)| LevelModel { from, m, u, weight })
+        .map(|((from, ((&m, &u), r)), weight)| LevelModel {
+            from,
+            m,
+            u,
+            r,
+            weight,
+        })
         .collect()
 }
 
@@ -276,6 +312,12 @@ impl ComparisonModel {
     #[must_use]
     pub fn m(&self) -> Vec<f64> {
         self.levels.iter().map(|level| level.m).collect()
+    }
+
+    /// r by level, from the lowest to the highest; none where the model knows no rivals.
+    #[must_use]
+    pub fn r(&self) -> Option<Vec<f64>> {
+        self.levels.iter().map(|level| level.r).collect()
     }
 
     /// u by level, from the lowest to the highest.

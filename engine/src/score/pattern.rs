@@ -1,7 +1,7 @@
 //! Patterns of agreement, and how often each occurs.
 //!
 //! Training looks at pairs only through their patterns, the levels of all comparisons together.
-//! There are few of them, so its cost does not grow with the number of pairs.
+//! There are few of them, so what is worked out for a pattern costs little for many pairs.
 
 use super::levels::MISSING;
 use std::collections::HashMap;
@@ -78,29 +78,76 @@ impl Hasher for Folded {
     }
 }
 
-/// How often each pattern occurs.
+/// How often each pattern occurs, and which pattern each pair has.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Patterns {
+    /// The patterns in their order, with their counts.
+    pub counts: Vec<(Pattern, u64)>,
+    /// For each pair, in the order of the pairs, the place of its pattern among `counts`.
+    pub places: Vec<u32>,
+}
+
+/// Counts the patterns of pairs, of which several threads see some each.
 #[derive(Default)]
-pub struct Counter(HashMap<Pattern, u64, BuildHasherDefault<Folded>>);
+pub struct Counter {
+    known: HashMap<Pattern, u32, BuildHasherDefault<Folded>>,
+    counts: Vec<u64>,
+    /// Runs of pairs: the number of the first one, and the numbers of their patterns.
+    runs: Vec<(usize, Vec<u32>)>,
+}
 
 impl Counter {
-    /// Counts one pair.
-    pub fn add(&mut self, pattern: Pattern) {
-        *self.0.entry(pattern).or_default() += 1;
+    /// Counts pairs that follow each other; `first` is the number of the first one.
+    pub fn add(&mut self, first: usize, patterns: impl IntoIterator<Item = Pattern>) {
+        let numbers = patterns
+            .into_iter()
+            .map(|pattern| self.count(pattern, 1))
+            .collect();
+        self.runs.push((first, numbers));
+    }
+
+    fn count(&mut self, pattern: Pattern, pairs: u64) -> u32 {
+        let next = u32::try_from(self.counts.len()).unwrap_or(u32::MAX);
+        let number = *self.known.entry(pattern).or_insert(next);
+        if number == next {
+            self.counts.push(0);
+        }
+        self.counts[number as usize] += pairs;
+        number
     }
 
     /// Adds what another counter counted.
-    pub fn merge(&mut self, other: Self) {
-        for (pattern, count) in other.0 {
-            *self.0.entry(pattern).or_default() += count;
+    pub fn merge(&mut self, mut other: Self) {
+        let mut numbers = vec![0; other.counts.len()];
+        for (pattern, number) in other.known {
+            let number = number as usize;
+            numbers[number] = self.count(pattern, other.counts[number]);
         }
+        for (_, run) in &mut other.runs {
+            for number in run {
+                *number = numbers[*number as usize];
+            }
+        }
+        self.runs.append(&mut other.runs);
     }
 
-    /// The patterns in their order, with their counts.
+    /// The patterns in their order, and those of the pairs in theirs.
     #[must_use]
-    pub fn sorted(self) -> Vec<(Pattern, u64)> {
-        let mut counts: Vec<_> = self.0.into_iter().collect();
-        counts.sort_unstable();
-        counts
+    pub fn sorted(mut self) -> Patterns {
+        let mut known: Vec<(Pattern, u32)> = self.known.into_iter().collect();
+        known.sort_unstable();
+        let mut places = vec![0; known.len()];
+        for (place, &(_, number)) in (0..).zip(&known) {
+            places[number as usize] = place;
+        }
+        self.runs.sort_unstable_by_key(|(first, _)| *first);
+        let numbers = self.runs.iter().flat_map(|(_, run)| run);
+        Patterns {
+            places: numbers.map(|&number| places[number as usize]).collect(),
+            counts: (known.into_iter())
+                .map(|(pattern, number)| (pattern, self.counts[number as usize]))
+                .collect(),
+        }
     }
 }
 
@@ -115,12 +162,14 @@ mod tests {
             pattern.set(comparison, u8::try_from(comparison % 16).unwrap());
         }
         assert!((0..COMPARISONS).all(|c| usize::from(pattern.level(c)) == c % 16));
+        let none = Pattern::new(0);
         let mut one = Counter::default();
-        one.add(pattern);
-        one.add(Pattern::new(0));
+        one.add(2, [pattern, none]);
         let mut other = Counter::default();
-        other.add(pattern);
+        other.add(0, [none, none]);
         one.merge(other);
-        assert_eq!(one.sorted(), [(Pattern::new(0), 1), (pattern, 2)]);
+        let patterns = one.sorted();
+        assert_eq!(patterns.counts, [(none, 3), (pattern, 1)]);
+        assert_eq!(patterns.places, [0, 0, 1, 0]);
     }
 }

@@ -1,5 +1,6 @@
 //! Which pairs training looks at: a fixed number, picked by hashes of the keys.
 
+use crate::keys::Keys;
 use std::iter;
 
 /// The fewest random pairs, where there are as many.
@@ -13,7 +14,7 @@ pub const MOST_CANDIDATES: u64 = 2_000_000;
 
 /// The open records of a side in the order of a hash of their keys, which differs by side.
 #[must_use]
-pub fn shuffled(keys: &[String], open: &[bool], side: u64) -> Vec<u32> {
+pub fn shuffled(keys: &Keys, open: &[bool], side: u64) -> Vec<u32> {
     let mut order: Vec<(u64, u32)> = (0..)
         .zip(keys.iter().zip(open))
         .filter(|(_, (_, open))| **open)
@@ -66,7 +67,7 @@ mod tests {
     use super::*;
     use std::collections::BTreeSet;
 
-    fn keys(count: usize) -> Vec<String> {
+    fn keys(count: usize) -> Keys {
         (0..count).map(|n| format!("k{n}")).collect()
     }
 
@@ -74,11 +75,12 @@ mod tests {
     fn the_order_follows_the_keys_and_not_their_places() {
         let mut names = keys(50);
         let before: Vec<String> = (shuffled(&names, &[true; 50], 1).iter())
-            .map(|&index| names[index as usize].clone())
+            .map(|&index| names[index as usize].to_owned())
             .collect();
-        names.reverse();
+        let reversed: Vec<String> = names.iter().map(str::to_owned).collect();
+        names = reversed.iter().rev().collect();
         let after: Vec<String> = (shuffled(&names, &[true; 50], 1).iter())
-            .map(|&index| names[index as usize].clone())
+            .map(|&index| names[index as usize].to_owned())
             .collect();
         assert_eq!(before, after);
         assert_ne!(

@@ -43,8 +43,15 @@ impl Features {
         })
     }
 
-    /// Counts the patterns of pairs; `blocks` are the blocks that gave each, or empty.
-    pub fn count(&self, left: &[u32], right: &[u32], blocks: &[u16], counter: &mut Counter) {
+    /// Counts the patterns of pairs, the first of which has the number `first`; `blocks` are the
+    /// blocks that gave each, or empty.
+    pub fn count(
+        &self,
+        first: usize,
+        (left, right): (&[u32], &[u32]),
+        blocks: &[u16],
+        counter: &mut Counter,
+    ) {
         let pairs: Vec<u32> = (0..).take(left.len()).collect();
         let mut patterns: Vec<Pattern> = (0..left.len())
             .map(|pair| Pattern::new(blocks.get(pair).copied().unwrap_or_default()))
@@ -56,9 +63,7 @@ impl Features {
                 pattern.set(index, levels.level(similarity));
             }
         }
-        for pattern in patterns {
-            counter.add(pattern);
-        }
+        counter.add(first, patterns);
     }
 
     /// The similarity of each comparison, in the order of the specification, for one pair.
@@ -95,6 +100,8 @@ pub struct Scorer {
 pub struct Scratch {
     alive: Vec<u32>,
     found: Vec<Vec<f64>>,
+    /// By comparison and pair, what a model with rivals says for these.
+    rivals: Vec<Vec<f64>>,
     reached: Vec<f64>,
     weight: Vec<f64>,
 }
@@ -103,10 +110,12 @@ impl Scratch {
     fn reset(&mut self, features: usize, pairs: usize) {
         self.alive.clear();
         self.alive.extend((0..).take(pairs));
-        self.found.resize_with(features, Vec::new);
-        for found in &mut self.found {
-            // What is read of it was written for this batch.
-            found.resize(pairs, 0.0);
+        for found in [&mut self.found, &mut self.rivals] {
+            found.resize_with(features, Vec::new);
+            for found in found {
+                // What is read of it was written for this batch.
+                found.resize(pairs, 0.0);
+            }
         }
         for sums in [&mut self.reached, &mut self.weight] {
             sums.clear();
@@ -151,8 +160,16 @@ impl Scorer {
         }
     }
 
-    /// Adds the pairs whose score reaches the pass's lower threshold.
-    pub fn score(&self, left: &[u32], right: &[u32], scratch: &mut Scratch, edges: &mut Vec<Edge>) {
+    /// Adds the pairs whose score reaches the pass's lower threshold, and to `evidence`, where it is
+    /// wanted, what each comparison says of them: under `fellegiSunter` in bits.
+    pub fn score(
+        &self,
+        left: &[u32],
+        right: &[u32],
+        scratch: &mut Scratch,
+        edges: &mut Vec<Edge>,
+        mut evidence: Option<&mut Vec<f64>>,
+    ) {
         scratch.reset(self.features.all.len(), left.len());
         match &self.method {
             Method::All => self.filter(left, right, scratch),
@@ -161,7 +178,10 @@ impl Scorer {
         }
         for &pair in &scratch.alive {
             let pair = pair as usize;
-            let (score, weight) = self.total(|feature| scratch.found[feature][pair]);
+            let (score, weight) = self.total(
+                |feature| scratch.found[feature][pair],
+                |feature| scratch.rivals[feature][pair],
+            );
             if score >= self.keep {
                 edges.push(Edge {
                     left: left[pair],
@@ -169,6 +189,9 @@ impl Scorer {
                     score,
                     weight,
                 });
+                if let Some(evidence) = &mut evidence {
+                    evidence.extend(scratch.found.iter().map(|found| found[pair]));
+                }
             }
         }
     }
@@ -207,6 +230,7 @@ impl Scorer {
             found,
             reached,
             weight,
+            ..
         } = scratch;
         let open = self.open(|index| self.features.all[index].weight);
         self.run((left, right), (alive, found), |index, pair, similarity| {
@@ -227,6 +251,7 @@ impl Scorer {
         let Scratch {
             alive,
             found,
+            rivals,
             reached,
             ..
         } = scratch;
@@ -234,7 +259,10 @@ impl Scorer {
         let least = least_bits(self.keep) - weights.prior() - PRUNING_SLACK;
         self.run((left, right), (alive, found), |index, pair, value| {
             let (l, r) = (left[pair], right[pair]);
-            *value = weights.contribution(index, *value, l, r).bits();
+            let contribution = weights.contribution(index, *value, l, r);
+            rivals[index][pair] = contribution.rivals;
+            *value = contribution.bits();
+            // What speaks for rivals only ever takes away, so the sum without it is a bound.
             reached[pair] += *value;
             reached[pair] + open[index] >= least
         });
@@ -253,7 +281,7 @@ impl Scorer {
 
     /// The score and what decides between pairs, added up in the order of the specification so that
     /// they never depend on the order in which the comparisons ran.
-    fn total(&self, found: impl Fn(usize) -> f64) -> (f64, f64) {
+    fn total(&self, found: impl Fn(usize) -> f64, rivals: impl Fn(usize) -> f64) -> (f64, f64) {
         let features = &self.features.all;
         match &self.method {
             Method::All => (1.0, 1.0),
@@ -275,8 +303,9 @@ impl Scorer {
                 (score, score)
             }
             Method::FellegiSunter(weights) => {
-                let bits =
-                    (0..features.len()).fold(weights.prior(), |sum, index| sum + found(index));
+                let all = 0..features.len();
+                let bits = (all.clone()).fold(weights.prior(), |sum, index| sum + found(index));
+                let bits = bits - weights.rivals(all.map(rivals).sum());
                 (probability(bits), rounded(bits))
             }
         }
@@ -291,7 +320,7 @@ impl Scorer {
             let all = (0..similarities.len()).all(holds);
             let (score, weight) = match self.method {
                 Method::All if !all => (0.0, 0.0),
-                _ => self.total(|index| similarities[index]),
+                _ => self.total(|index| similarities[index], |_| 0.0),
             };
             return Explained {
                 similarities,
@@ -303,12 +332,20 @@ impl Scorer {
         let contributions: Vec<Contribution> = (similarities.iter().enumerate())
             .map(|(index, &similarity)| weights.contribution(index, similarity, left, right))
             .collect();
-        let (score, weight) = self.total(|index| contributions[index].bits());
+        let (score, weight) = self.total(
+            |index| contributions[index].bits(),
+            |index| contributions[index].rivals,
+        );
+        let rivals = weights.rivals(contributions.iter().map(|part| part.rivals).sum());
         Explained {
             similarities,
             score,
             weight,
-            learned: Some((weights.prior(), contributions)),
+            learned: Some(Weighed {
+                prior: weights.prior(),
+                contributions,
+                rivals,
+            }),
         }
     }
 }
@@ -317,10 +354,21 @@ impl Scorer {
 pub struct Explained {
     /// Similarities, [`FAILED`] or [`NEUTRAL`](crate::compare::NEUTRAL).
     pub similarities: Vec<f64>,
-    /// Under `fellegiSunter` the prior match weight and each comparison's contribution, in bits.
-    pub learned: Option<(f64, Vec<Contribution>)>,
+    /// What the match weight is made of, under `fellegiSunter`.
+    pub learned: Option<Weighed>,
     /// 0 to 1; that a comparison which must hold does not is left out of account.
     pub score: f64,
     /// What an optimal assignment adds up: the score, or the match weight in bits.
     pub weight: f64,
+}
+
+/// The parts of a match weight, in bits.
+pub struct Weighed {
+    /// The weight of any pair before its values are seen.
+    pub prior: f64,
+    /// What each comparison adds, in the order of the specification.
+    pub contributions: Vec<Contribution>,
+    /// What is taken off because records that lose to a better partner look like this too; not
+    /// negative.
+    pub rivals: f64,
 }

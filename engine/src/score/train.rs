@@ -25,12 +25,19 @@
 //!   the candidates' expected matches, each pair once, divided by the pairs of the space. Matches
 //!   that no block gives are missing in it: at a recall of 0.9 that is 0.15 of a bit.
 //!
+//! **Rivals**: where a record has one partner at most, the candidates of a record compete (see
+//! [`super::rivals`]). What loses clearly teaches r, the levels of pairs that are no match and yet
+//! look like one, and their number ρ for every other pair. A pair that is no match then looks like
+//! strangers or like a rival. Without them the persons of a household would pass for matches whose
+//! names and birth dates differ, and m would say so.
+//!
 //! A comparison that every block uses learns its m from the matches among the random pairs alone,
 //! and where there are hardly any it keeps the start value. All candidates of such a pass agree on
 //! it, so it shifts their weights alike.
 
 use super::levels::MISSING;
 use super::pattern::Pattern;
+use super::rivals::{Expected, Rivalry};
 
 /// EM stops after this many steps at the latest.
 pub const ITERATIONS: usize = 200;
@@ -56,6 +63,8 @@ pub struct Evidence<'a> {
     pub candidates: &'a [(Pattern, u64)],
     /// The patterns of random pairs.
     pub random: &'a [(Pattern, u64)],
+    /// The candidates as pairs that compete, where records have one partner at most.
+    pub rivalry: Option<Rivalry<'a>>,
     /// For each comparison the blocks that do not use its columns, as bits.
     pub free: &'a [u16],
     /// The pairs of the space that the candidates are the likely matches of.
@@ -75,13 +84,24 @@ pub struct Learned {
     pub m: Vec<Vec<f64>>,
     /// By comparison and level.
     pub u: Vec<Vec<f64>>,
+    /// What was learned of rivals; none where there are none to speak of.
+    pub rivals: Option<Rivals>,
     /// The steps that EM took.
     pub iterations: usize,
     /// Whether EM stopped because nothing changed any more.
     pub converged: bool,
 }
 
-/// Learns λ, m and u. The result depends on the counts alone.
+/// What was learned of the pairs that look like matches and lose to a better partner.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rivals {
+    /// ρ, how many there are for every other pair.
+    pub ratio: f64,
+    /// By comparison and level, shares among rivals.
+    pub r: Vec<Vec<f64>>,
+}
+
+/// Learns λ, m, u, ρ and r. The result depends on the counts alone.
 #[must_use]
 pub fn train(evidence: &Evidence<'_>) -> Learned {
     let most = evidence.most.min(MOST);
@@ -89,24 +109,41 @@ pub fn train(evidence: &Evidence<'_>) -> Learned {
         prior: evidence.start.min(most),
         m: evidence.levels.iter().map(|&count| start(count)).collect(),
         u: Tally::of_random(evidence).u(),
+        rivals: None,
         iterations: 0,
         converged: false,
     };
+    let mut rivals = 0.0;
     while !learned.converged && learned.iterations < ITERATIONS {
         let tally = Tally::expected(evidence, &learned);
         let prior = (tally.matches.max(LEAST_MATCHES) / evidence.space.max(1.0)).min(most);
+        rivals = tally.rivals;
         let next = Learned {
             prior,
             iterations: learned.iterations + 1,
             converged: (prior / learned.prior - 1.0).abs() < TOLERANCE,
             u: tally.u(),
-            m: tally.into_m(),
+            rivals: evidence.rivalry.as_ref().map(|_| Rivals {
+                ratio: (tally.rivals / evidence.space.max(1.0)).min(MOST),
+                r: tally.r.iter().map(|counts| shares(counts)).collect(),
+            }),
+            m: tally.m.iter().map(|counts| shares(counts)).collect(),
         };
-        let moved = (next.m.iter().flatten())
-            .zip(learned.m.iter().flatten())
+        let (m, old_m) = (next.m.iter().flatten(), learned.m.iter().flatten());
+        let r = |learned: &Learned| {
+            let rivals = learned.rivals.as_ref();
+            rivals.map(|rivals| rivals.r.iter().flatten().copied().collect::<Vec<f64>>())
+        };
+        let (r, old_r) = (r(&next), r(&learned));
+        let moved = (m.zip(old_m))
+            .chain(r.iter().flatten().zip(old_r.iter().flatten()))
             .any(|(new, old)| (new - old).abs() >= TOLERANCE);
         learned = next;
         learned.converged &= !moved;
+    }
+    // So few say nothing: the start values outweigh them.
+    if rivals < PSEUDO_MATCHES {
+        learned.rivals = None;
     }
     learned
 }
@@ -121,8 +158,10 @@ fn start(levels: usize) -> Vec<f64> {
 /// How many matches and other pairs are expected at each level.
 struct Tally {
     matches: f64,
+    rivals: f64,
     m: Vec<Vec<f64>>,
     u: Vec<Vec<f64>>,
+    r: Vec<Vec<f64>>,
 }
 
 impl Tally {
@@ -130,6 +169,8 @@ impl Tally {
         let pseudo = |&count: &usize| start(count).iter().map(|m| m * PSEUDO_MATCHES).collect();
         Self {
             matches: 0.0,
+            rivals: 0.0,
+            r: Vec::new(),
             m: evidence.levels.iter().map(pseudo).collect(),
             u: (evidence.levels.iter())
                 .map(|&count| vec![PSEUDO_PAIRS; count])
@@ -153,15 +194,20 @@ impl Tally {
     /// The expectation step.
     fn expected(evidence: &Evidence<'_>, learned: &Learned) -> Self {
         let mut tally = Self::empty(evidence);
+        // Rivals of which nothing is known look like strangers.
+        tally.r = (learned.u.iter())
+            .map(|u| u.iter().map(|u| u * PSEUDO_MATCHES).collect())
+            .collect();
         let odds = learned.log_odds();
-        for (pattern, count) in evidence.candidates {
-            let matches = odds.probability(pattern) * float(*count);
-            tally.matches += matches;
-            for (comparison, m) in tally.m.iter_mut().enumerate() {
-                if pattern.blocks & evidence.free[comparison] != 0
-                    && let Some(share) = m.get_mut(usize::from(pattern.level(comparison)))
-                {
-                    *share += matches;
+        let expected = odds.expected(evidence);
+        for ((pattern, _), expected) in evidence.candidates.iter().zip(expected) {
+            tally.matches += expected.matches;
+            tally.rivals += expected.rivals;
+            for (comparison, (m, r)) in tally.m.iter_mut().zip(&mut tally.r).enumerate() {
+                let level = usize::from(pattern.level(comparison));
+                if pattern.blocks & evidence.free[comparison] != 0 && level < m.len() {
+                    m[level] += expected.matches;
+                    r[level] += expected.rivals;
                 }
             }
         }
@@ -182,10 +228,6 @@ impl Tally {
     fn u(&self) -> Vec<Vec<f64>> {
         self.u.iter().map(|counts| shares(counts)).collect()
     }
-
-    fn into_m(self) -> Vec<Vec<f64>> {
-        self.m.iter().map(|counts| shares(counts)).collect()
-    }
 }
 
 fn shares(counts: &[f64]) -> Vec<f64> {
@@ -193,33 +235,72 @@ fn shares(counts: &[f64]) -> Vec<f64> {
     counts.iter().map(|count| count / sum).collect()
 }
 
-/// Natural logarithms of the prior odds and of m/u, for one step.
+/// Natural logarithms of the prior odds, of m/u, of ρ and of r/u, for one step.
 struct LogOdds {
     prior: f64,
     ratios: Vec<Vec<f64>>,
+    rivals: Option<(f64, Vec<Vec<f64>>)>,
 }
 
 impl Learned {
     fn log_odds(&self) -> LogOdds {
-        let ratios =
-            |(m, u): (&Vec<f64>, &Vec<f64>)| m.iter().zip(u).map(|(m, u)| (m / u).ln()).collect();
+        let over_u = |shares: &Vec<Vec<f64>>| {
+            let ratios = |(shares, u): (&Vec<f64>, &Vec<f64>)| {
+                shares.iter().zip(u).map(|(m, u)| (m / u).ln()).collect()
+            };
+            shares.iter().zip(&self.u).map(ratios).collect()
+        };
         LogOdds {
             prior: (self.prior / (1.0 - self.prior)).ln(),
-            ratios: self.m.iter().zip(&self.u).map(ratios).collect(),
+            ratios: over_u(&self.m),
+            rivals: (self.rivals.as_ref()).map(|rivals| (rivals.ratio.ln(), over_u(&rivals.r))),
         }
     }
 }
 
 impl LogOdds {
-    fn probability(&self, pattern: &Pattern) -> f64 {
-        let mut odds = self.prior;
-        for (comparison, ratios) in self.ratios.iter().enumerate() {
-            let level = pattern.level(comparison);
-            if level != MISSING {
-                odds += ratios[usize::from(level)];
+    /// The odds of a match, and how many rivals there are for every stranger.
+    fn of(&self, pattern: &Pattern) -> (f64, f64) {
+        let sum = |start: f64, ratios: &[Vec<f64>]| {
+            let mut sum = start;
+            for (comparison, ratios) in ratios.iter().enumerate() {
+                let level = pattern.level(comparison);
+                if level != MISSING {
+                    sum += ratios[usize::from(level)];
+                }
             }
+            sum.exp()
+        };
+        let strangers = sum(self.prior, &self.ratios);
+        let rivals = (self.rivals.as_ref()).map_or(0.0, |(ratio, ratios)| sum(*ratio, ratios));
+        (strangers / (1.0 + rivals), rivals)
+    }
+
+    fn probability(&self, pattern: &Pattern) -> f64 {
+        let (odds, _) = self.of(pattern);
+        1.0 - 1.0 / (1.0 + odds)
+    }
+
+    /// What is expected of the candidates of each pattern.
+    fn expected(&self, evidence: &Evidence<'_>) -> Vec<Expected> {
+        let Some(rivalry) = &evidence.rivalry else {
+            let alone = |(pattern, count): &(Pattern, u64)| Expected {
+                matches: self.probability(pattern) * float(*count),
+                rivals: 0.0,
+            };
+            return evidence.candidates.iter().map(alone).collect();
+        };
+        let times = rivalry.times(1.0 / (1.0 + (-self.prior).exp()));
+        let (mut odds, mut sure) = (Vec::new(), Vec::new());
+        for (pattern, _) in evidence.candidates {
+            let (own, rivals) = self.of(pattern);
+            let own = own * times;
+            odds.push(own);
+            // At first a rival is what would pass for a match.
+            let like = self.rivals.as_ref().map_or(own, |_| rivals);
+            sure.push(1.0 - 1.0 / (1.0 + like));
         }
-        1.0 / (1.0 + (-odds).exp())
+        rivalry.expected(&odds, &sure)
     }
 }
 

@@ -1,7 +1,7 @@
 //! EM on simulated pairs whose m, u and λ are known.
 
 use super::*;
-use crate::score::pattern::Counter;
+use crate::score::pattern::{Counter, Patterns};
 
 /// A generator of numbers in [0, 1): `SplitMix64` of Steele, Lea and Flood.
 struct Numbers(u64);
@@ -68,6 +68,7 @@ impl World {
             levels: &levels,
             candidates: &candidates,
             random: &random,
+            rivalry: None,
             free: &free,
             space: float(self.records * self.records),
             start: 1.0 / float(self.records),
@@ -121,14 +122,148 @@ impl World {
                 pattern
             };
             if blocks != 0 {
-                candidates.add(pattern(blocks));
+                candidates.add(0, [pattern(blocks)]);
             }
             if numbers.next() < 0.1 {
-                random.add(pattern(0));
+                random.add(0, [pattern(0)]);
             }
         }
-        (candidates.sorted(), random.sorted())
+        (candidates.sorted().counts, random.sorted().counts)
     }
+}
+
+/// Households of two, on both sides but for every fifth person: the two share the last two
+/// comparisons as matches do, and in the others they are strangers.
+struct Households {
+    patterns: Patterns,
+    random: Counts,
+    left: Vec<u32>,
+    right: Vec<u32>,
+}
+
+const PERSONS: u32 = 2_000;
+
+impl Households {
+    /// People whose last two comparisons are of streets and numbers that few share.
+    fn world() -> World {
+        let mut world = World::people();
+        world.u[3] = vec![0.999, 0.0005, 0.0005];
+        world.u[4] = world.u[3].clone();
+        world.m[4] = vec![0.05, 0.05, 0.9];
+        world
+    }
+
+    fn new(seed: u64) -> Self {
+        let world = Self::world();
+        let mut numbers = Numbers(seed);
+        let (mut candidates, mut random) = (Counter::default(), Counter::default());
+        let (mut left, mut right) = (Vec::new(), Vec::new());
+        let mut pattern = |blocks, shares: [&Vec<f64>; 5]| {
+            let mut pattern = Pattern::new(blocks);
+            for (comparison, shares) in shares.into_iter().enumerate() {
+                pattern.set(comparison, numbers.level(shares));
+            }
+            pattern
+        };
+        let (m, u) = (&world.m, &world.u);
+        for person in (0..PERSONS).filter(|person| person % 5 != 0) {
+            for other in [person, person ^ 1] {
+                left.push(person);
+                right.push(other);
+                let shares = if person == other { m } else { u };
+                let shares = [&shares[0], &shares[1], &shares[2], &m[3], &m[4]];
+                candidates.add(left.len() - 1, [pattern(1, shares)]);
+            }
+        }
+        for pair in 0..200_000 {
+            random.add(pair, [pattern(0, std::array::from_fn(|at| &u[at]))]);
+        }
+        Self {
+            patterns: candidates.sorted(),
+            random: random.sorted().counts,
+            left,
+            right,
+        }
+    }
+
+    fn learn(&self, competing: bool) -> Learned {
+        let sides = [&*self.left, &*self.right];
+        let people = f64::from(PERSONS);
+        train(&Evidence {
+            levels: &[3; 5],
+            candidates: &self.patterns.counts,
+            random: &self.random,
+            rivalry: Rivalry::new(
+                &self.patterns.places,
+                sides,
+                (people, people),
+                [competing; 2],
+            ),
+            free: &[1; 5],
+            space: people * people,
+            start: 1.0 / people,
+            most: 1.0 / people,
+        })
+    }
+}
+
+#[test]
+fn persons_of_one_household_are_learned_as_rivals_and_do_not_spoil_m() {
+    let world = Households::world();
+    for seed in 1..=3 {
+        let households = Households::new(seed);
+        let learned = households.learn(true);
+        assert!(learned.converged, "{} steps", learned.iterations);
+        let m = |found: &Learned| (0..5).map(|at| found.m[at][2]).collect::<Vec<_>>();
+        for (found, truth) in m(&learned).iter().zip(&world.m) {
+            assert!((found - truth[2]).abs() < 0.05, "{:?}", m(&learned));
+        }
+        let rivals = learned.rivals.as_ref().unwrap();
+        for (found, like) in rivals.r.iter().zip(&world.u[..3]) {
+            assert!((found[2] - like[2]).abs() < 0.01, "{:?}", rivals.r);
+        }
+        assert!(
+            rivals.r[3][2] > 0.9 && rivals.r[4][2] > 0.85,
+            "{:?}",
+            rivals.r
+        );
+        let spoilt = households.learn(false);
+        assert_eq!(spoilt.rivals, None);
+        assert!(spoilt.m[0][2] < 0.6, "{:?}", m(&spoilt));
+    }
+}
+
+#[test]
+fn what_is_learned_does_not_depend_on_the_order_of_the_pairs() {
+    let households = Households::new(1);
+    let mut other = Households::new(1);
+    other.left.reverse();
+    other.right.reverse();
+    other.patterns.places.reverse();
+    assert_eq!(other.learn(true), households.learn(true));
+}
+
+#[test]
+fn without_rivals_to_speak_of_none_are_learned() {
+    let households = Households::new(1);
+    let mut alone = Counter::default();
+    let (mut left, mut right) = (Vec::new(), Vec::new());
+    let pairs = households.left.iter().zip(&households.right);
+    for ((&l, &r), &place) in pairs.zip(&households.patterns.places) {
+        if l == r {
+            alone.add(left.len(), [households.patterns.counts[place as usize].0]);
+            left.push(l);
+            right.push(r);
+        }
+    }
+    let learned = Households {
+        patterns: alone.sorted(),
+        left,
+        right,
+        ..households
+    }
+    .learn(true);
+    assert_eq!(learned.rivals, None);
 }
 
 fn near(learned: &[Vec<f64>], truth: &[Vec<f64>], bound: impl Fn(f64) -> f64) {
@@ -171,6 +306,7 @@ fn learning_from_a_block_that_uses_the_comparison_would_be_biased() {
         levels: &levels,
         candidates: &candidates,
         random: &random,
+        rivalry: None,
         free,
         space: 1e6,
         start: 1e-3,
@@ -207,6 +343,7 @@ fn nothing_to_learn_from_leaves_the_start_values() {
         levels: &[2, 4],
         candidates: &[],
         random: &[],
+        rivalry: None,
         free: &[1, 1],
         space: 0.0,
         start: 1.0,

@@ -1,15 +1,19 @@
 //! Training of one pass: picks the pairs, counts their patterns and learns from the counts.
 
 use super::Features;
+use super::chunks::{each_chunk, in_batches};
 use super::model::{PassModel, Training};
-use super::pattern::{Counter, Pattern};
+use super::pattern::{Counter, Patterns};
+use super::rivals::Rivalry;
 use super::sample::{MOST_CANDIDATES, random, random_pairs, shuffled};
 use super::train::{Evidence, train};
 use crate::block::{Block, Candidates, pairs_of};
 use crate::error::Error;
+use crate::keys::Keys;
 use crate::plan::PassPlan;
 use crate::progress::Progress;
 use crate::threads;
+use crate::values::Values;
 use crds::matching::Cardinality;
 use std::sync::Arc;
 use tokio::task::JoinSet;
@@ -17,13 +21,21 @@ use tokio::task::JoinSet;
 /// Pairs that are compared in one go.
 const BATCH: usize = 8192;
 
+/// The comparisons of a pass: over all records, or over the records of some pairs at a time.
+pub enum Comparisons<'a> {
+    /// Prepared for all records.
+    Held(Arc<Features>),
+    /// The values of both sides are in files.
+    Stored([&'a Values; 2]),
+}
+
 /// One side of a pass.
 #[derive(Clone, Copy)]
 pub struct Side<'a> {
     /// Whether each record takes part.
     pub open: &'a [bool],
     /// The records' keys.
-    pub keys: &'a [String],
+    pub keys: &'a Keys,
 }
 
 /// Pairs of records, and for each the blocks that gave it.
@@ -41,7 +53,7 @@ struct Pairs {
 /// When Arrow cannot order a block's values; [`Error::Cancelled`].
 pub async fn learn(
     pass: &PassPlan,
-    features: &Arc<Features>,
+    comparisons: &Comparisons<'_>,
     (left, right): (Side<'_>, Side<'_>),
     candidates: &Candidates,
     progress: &Arc<dyn Progress>,
@@ -70,8 +82,8 @@ pub async fn learn(
         converged,
     };
     let training_counts = training(0, false);
-    let found = count(features, found, progress).await?;
-    let random = count(features, random, progress).await?;
+    let (found, patterns) = count(pass, comparisons, found, progress).await?;
+    let (_, random) = count(pass, comparisons, random, progress).await?;
     let levels: Vec<usize> = pass
         .comparisons
         .iter()
@@ -79,8 +91,14 @@ pub async fn learn(
         .collect();
     let learned = train(&Evidence {
         levels: &levels,
-        candidates: &found,
-        random: &random,
+        candidates: &patterns.counts,
+        random: &random.counts,
+        rivalry: Rivalry::new(
+            &patterns.places,
+            [&found.left, &found.right],
+            (float(lefts.len()), float(rights.len())),
+            one_partner(pass),
+        ),
         free: &free(pass, &candidates.blocks),
         space: float(kept) * float(rights.len()),
         start: 1.0 / float(lefts.len().max(rights.len()).max(1)),
@@ -96,6 +114,18 @@ pub async fn learn(
         ..training_counts
     };
     PassModel::new(pass, &learned, training).as_read_back()
+}
+
+/// Whether a left and whether a right record has one partner at most. A sum's parts share theirs.
+#[must_use]
+pub fn one_partner(pass: &PassPlan) -> [bool; 2] {
+    match pass.rules.cardinality {
+        _ if pass.weighs_sums() => [false, false],
+        Cardinality::OneToOne => [true, true],
+        Cardinality::OneToMany => [false, true],
+        Cardinality::ManyToOne => [true, false],
+        Cardinality::ManyToMany => [false, false],
+    }
 }
 
 /// The largest share of matches that a cardinality allows.
@@ -155,12 +185,20 @@ async fn blocked(blocks: &[Block], left: &[bool], right: &[bool]) -> Result<Pair
     Ok(pairs)
 }
 
-/// The patterns of pairs, counted on all threads.
+/// The pairs again, and their patterns, counted on all threads.
 async fn count(
-    features: &Arc<Features>,
+    pass: &PassPlan,
+    comparisons: &Comparisons<'_>,
     pairs: Pairs,
     progress: &Arc<dyn Progress>,
-) -> Result<Vec<(Pattern, u64)>, Error> {
+) -> Result<(Arc<Pairs>, Patterns), Error> {
+    let features = match comparisons {
+        Comparisons::Held(features) => features,
+        Comparisons::Stored(sides) => {
+            let patterns = count_chunks(pass, *sides, &pairs, progress.as_ref())?;
+            return Ok((Arc::new(pairs), patterns));
+        }
+    };
     let threads = threads::count();
     let pairs = Arc::new(pairs);
     let part = pairs.left.len().div_ceil(threads).max(1);
@@ -177,8 +215,8 @@ async fn count(
                 let range = begin..(begin + BATCH).min(end);
                 let blocks = pairs.blocks.get(range.clone()).unwrap_or_default();
                 features.count(
-                    &pairs.left[range.clone()],
-                    &pairs.right[range],
+                    begin,
+                    (&pairs.left[range.clone()], &pairs.right[range]),
                     blocks,
                     &mut counter,
                 );
@@ -190,6 +228,34 @@ async fn count(
     while let Some(part) = parts.join_next().await {
         counter.merge(part??);
     }
+    Ok((pairs, counter.sorted()))
+}
+
+/// As [`count`], where values are in files.
+fn count_chunks(
+    pass: &PassPlan,
+    sides: [&Values; 2],
+    pairs: &Pairs,
+    progress: &dyn Progress,
+) -> Result<Patterns, Error> {
+    let mut counter = Counter::default();
+    let all = pairs.left.iter().copied().zip(pairs.right.iter().copied());
+    each_chunk(pass, sides, all, |chunk| {
+        let parts = in_batches(chunk.left.len(), |own: &mut Counter, range| {
+            if progress.is_cancelled() {
+                return Err(Error::Cancelled);
+            }
+            let (from, to) = (chunk.first + range.start, chunk.first + range.end);
+            let blocks = pairs.blocks.get(from..to).unwrap_or_default();
+            let (left, right) = (&chunk.left[range.clone()], &chunk.right[range]);
+            chunk.features.count(from, (left, right), blocks, own);
+            Ok(())
+        })?;
+        for part in parts {
+            counter.merge(part);
+        }
+        Ok(())
+    })?;
     Ok(counter.sorted())
 }
 
@@ -211,6 +277,6 @@ fn free(pass: &PassPlan, blocks: &[Block]) -> Vec<u16> {
     clippy::cast_precision_loss,
     reason = "numbers of records stay far below 2^52"
 )]
-fn float(count: usize) -> f64 {
+pub fn float(count: usize) -> f64 {
     count as f64
 }

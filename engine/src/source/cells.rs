@@ -6,6 +6,7 @@ use super::value::{self, DEFAULT_DATE_FORMAT, DateFormat};
 use super::{Place, Rejected, Table, decimal_type};
 use crate::InputFile;
 use crate::error::Error;
+use crate::memory::Holding;
 use crds::matching::ColumnType;
 use datafusion::arrow::array::{
     ArrayRef, BooleanArray, Date32Builder, Decimal128Builder, Int64Builder, StringBuilder,
@@ -16,6 +17,8 @@ use std::sync::Arc;
 
 /// Rows in one piece of a column.
 const ROWS_PER_PIECE: usize = 1 << 15;
+/// Bytes of text from which on a piece has fewer rows.
+const BYTES_PER_PIECE: usize = 8 << 20;
 
 /// One value as its file holds it.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -43,6 +46,8 @@ pub struct Cells<'a> {
     /// Rows in the open piece, and which of them are bad.
     open: usize,
     bad: Vec<usize>,
+    /// Bytes of text in the open piece.
+    bytes: usize,
     fault: Option<(Option<usize>, String)>,
     number: u64,
 }
@@ -87,9 +92,16 @@ impl<'a> Cells<'a> {
             rejected: Vec::new(),
             open: 0,
             bad: Vec::new(),
+            bytes: 0,
             fault: None,
             number: 0,
         })
+    }
+
+    /// Holds no more than there is room for.
+    pub fn within(mut self, holding: &Arc<Holding>) -> Self {
+        self.pieces.within(holding);
+        self
     }
 
     /// How many columns there are.
@@ -125,6 +137,9 @@ impl<'a> Cells<'a> {
         if target.rows > self.open {
             self.fault = Some((Some(column), "occurs twice in the row".into()));
             return;
+        }
+        if let Cell::Text(text) | Cell::Number(text) = cell {
+            self.bytes += text.len();
         }
         match target.builder.push(cell, nulls, target.slot.negate) {
             Ok(()) => target.rows += 1,
@@ -164,7 +179,7 @@ impl<'a> Cells<'a> {
             }
         }
         self.open += 1;
-        if self.open == ROWS_PER_PIECE {
+        if self.open == ROWS_PER_PIECE || self.bytes >= BYTES_PER_PIECE {
             self.close_piece()?;
         }
         Ok(())
@@ -194,7 +209,7 @@ impl<'a> Cells<'a> {
                 *array = filter(array, &good)?;
             }
         }
-        self.open = 0;
+        (self.open, self.bytes) = (0, 0);
         self.pieces.push(self.file, arrays)
     }
 
@@ -205,7 +220,7 @@ impl<'a> Cells<'a> {
     pub fn finish(mut self) -> Result<Table, Error> {
         self.close_piece()?;
         Ok(Table {
-            batch: self.pieces.finish()?,
+            rows: self.pieces.finish()?,
             places: self.places,
             rejected: self.rejected,
         })

@@ -6,6 +6,7 @@ use super::value::{self, DEFAULT_DATE_FORMAT, DateFormat};
 use super::{Place, Rejected, Table, decimal_type};
 use crate::InputFile;
 use crate::error::Error;
+use crate::memory::Holding;
 use crate::written::Texts;
 use crds::matching::ColumnType;
 use datafusion::arrow::array::{
@@ -49,6 +50,12 @@ impl<'a> Converter<'a> {
             rejected: Vec::new(),
             number: 0,
         }
+    }
+
+    /// Holds no more than there is room for.
+    pub fn within(mut self, holding: &Arc<Holding>) -> Self {
+        self.pieces.within(holding);
+        self
     }
 
     /// Rows so far.
@@ -133,7 +140,7 @@ impl<'a> Converter<'a> {
             ));
         }
         Ok(Table {
-            batch: self.pieces.finish()?,
+            rows: self.pieces.finish()?,
             places: self.places,
             rejected: self.rejected,
         })

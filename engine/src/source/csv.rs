@@ -10,12 +10,14 @@ use super::slots::slots;
 use super::{Table, column_name, nulls};
 use crate::InputFile;
 use crate::error::Error;
+use crate::memory::Holding;
 use crate::progress::Progress;
 use crds::matching::{Dataset, Format};
 use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
 use memchr::memchr_iter;
 use std::io::{self, BufRead, BufReader, Cursor};
 use std::str::from_utf8;
+use std::sync::Arc;
 
 /// Rows between two looks at whether the run was cancelled.
 const ROWS_PER_STEP: u64 = 8192;
@@ -27,6 +29,7 @@ pub(super) fn read(
     dataset: &Dataset,
     format: Format,
     file: &InputFile,
+    holding: &Arc<Holding>,
     progress: &dyn Progress,
 ) -> Result<Table, Error> {
     let options = dataset.options.clone().unwrap_or_default();
@@ -67,7 +70,7 @@ pub(super) fn read(
         Error::input(file, format!("the header is not {name} text; {remedy}"))
     })?;
     let slots = slots(dataset, file, &present)?;
-    let mut cells = Cells::new(file, slots, nulls(&options))?;
+    let mut cells = Cells::new(file, slots, nulls(&options))?.within(holding);
     let places: Vec<usize> = (0..cells.width())
         .map(|column| cells.index(column))
         .collect();

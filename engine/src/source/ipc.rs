@@ -9,6 +9,7 @@ use super::slots::slots;
 use super::{ROW_FAULTS, Table};
 use crate::InputFile;
 use crate::error::Error;
+use crate::memory::Holding;
 use crate::progress::Progress;
 use crds::matching::Dataset;
 use datafusion::arrow::array::{AsArray, RecordBatch};
@@ -16,6 +17,7 @@ use datafusion::arrow::buffer::Buffer;
 use datafusion::arrow::ipc::reader::StreamDecoder;
 use datafusion::arrow::ipc::{RecordBatch as Header, root_as_message};
 use std::io::{self, Read};
+use std::sync::Arc;
 
 /// The start of a file; a stream has none.
 const MAGIC: &[u8] = b"ARROW1";
@@ -32,6 +34,7 @@ const MAX_BODY: u64 = 4 << 30;
 pub(super) fn read(
     dataset: &Dataset,
     file: &InputFile,
+    holding: &Arc<Holding>,
     progress: &dyn Progress,
 ) -> Result<Table, Error> {
     let mut content = open(file)?;
@@ -53,7 +56,7 @@ pub(super) fn read(
                 .filter(|(place, _)| Some(*place) != faults)
                 .map(|(_, field)| field.name().clone())
                 .collect();
-            table = Some(Converter::new(file, slots(dataset, file, &names)?));
+            table = Some(Converter::new(file, slots(dataset, file, &names)?).within(holding));
         }
         if let Some(table) = &mut table {
             let faults = faults_place(&batch).map(|place| row_faults(file, &batch, place));

@@ -14,11 +14,13 @@ use super::slots::{Slot, free, missing};
 use super::{Table, nulls};
 use crate::InputFile;
 use crate::error::Error;
+use crate::memory::Holding;
 use crate::progress::Progress;
 use crds::matching::{Dataset, Format};
 use elements::{Element, Elements, Layout};
 use std::collections::{HashMap, HashSet};
 use std::str::from_utf8;
+use std::sync::Arc;
 
 /// Elements between two looks at whether the run was cancelled.
 const ROWS_PER_STEP: u64 = 8192;
@@ -29,6 +31,7 @@ pub(super) fn read(
     dataset: &Dataset,
     format: Format,
     file: &InputFile,
+    holding: &Arc<Holding>,
     progress: &dyn Progress,
 ) -> Result<Table, Error> {
     let layout = match format {
@@ -43,7 +46,7 @@ pub(super) fn read(
         .map(|column| Slot::declared(column, 0))
         .collect();
     let options = dataset.options.clone().unwrap_or_default();
-    let mut cells = Cells::new(file, declared.clone(), nulls(&options))?;
+    let mut cells = Cells::new(file, declared.clone(), nulls(&options))?.within(holding);
     let mut keys = Keys::of(&declared);
     loop {
         if cells.rows() % ROWS_PER_STEP == 0 {
@@ -90,7 +93,7 @@ pub(super) fn read(
     let order = keys.order(dataset, file, &declared)?;
     let table = cells.finish()?;
     Ok(Table {
-        batch: table.batch.project(&order)?,
+        rows: table.rows.project(&order)?,
         ..table
     })
 }

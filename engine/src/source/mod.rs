@@ -10,27 +10,30 @@ mod open;
 pub mod options;
 mod parquet;
 mod pieces;
+mod rows;
 mod slots;
 pub mod value;
 mod xlsx;
 
 pub(crate) use convert::convert;
+pub(crate) use rows::Rows;
 pub(crate) use slots::{Slot, slots};
 
 use crate::InputFile;
 use crate::error::Error;
+use crate::memory::Holding;
 use crate::progress::Progress;
 use crds::matching::{Dataset, Format, ReadOptions};
-use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::DataType;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 /// The rows of one file under their canonical columns, with their original values.
 #[derive(Debug)]
 pub struct Table {
     /// The rows that could be read, in the order of the file.
-    pub batch: RecordBatch,
-    /// Where each row of `batch` stands in the file.
+    pub rows: Rows,
+    /// Where each of them stands in the file.
     pub places: Vec<Place>,
     /// The rows that could not be read.
     pub rejected: Vec<Rejected>,
@@ -104,7 +107,7 @@ pub fn no_format(file_name: &str) -> String {
 }
 
 /// Reads one dataset, which stands at `path` in the specification. Rows that cannot be read are in
-/// [`Table::rejected`].
+/// [`Table::rejected`]; what finds no room in `holding` goes to a file.
 ///
 /// # Errors
 /// When the file cannot be opened, is empty, or lacks a column that the dataset names.
@@ -112,6 +115,7 @@ pub fn read(
     dataset: &Dataset,
     file: &InputFile,
     path: &str,
+    holding: &Arc<Holding>,
     progress: &dyn Progress,
 ) -> Result<Table, Error> {
     let format = format_of(dataset, &file.name)
@@ -121,11 +125,11 @@ pub fn read(
         return Err(Error::Spec(mistakes));
     }
     let read = || match format {
-        Format::Csv | Format::Tsv => csv::read(dataset, format, file, progress),
-        Format::Ndjson | Format::Json => json::read(dataset, format, file, progress),
-        Format::Parquet => parquet::read(dataset, file, progress),
-        Format::Arrow => ipc::read(dataset, file, progress),
-        Format::Xlsx => xlsx::read(dataset, file, progress),
+        Format::Csv | Format::Tsv => csv::read(dataset, format, file, holding, progress),
+        Format::Ndjson | Format::Json => json::read(dataset, format, file, holding, progress),
+        Format::Parquet => parquet::read(dataset, file, holding, progress),
+        Format::Arrow => ipc::read(dataset, file, holding, progress),
+        Format::Xlsx => xlsx::read(dataset, file, holding, progress),
     };
     // A library gives up on files that no writer of their format makes. What it was building is
     // dropped, so nothing half-made is seen.

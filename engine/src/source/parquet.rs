@@ -6,18 +6,25 @@ use super::open::open_seekable;
 use super::slots::slots;
 use crate::InputFile;
 use crate::error::Error;
+use crate::memory::Holding;
 use crate::progress::Progress;
 use crds::matching::Dataset;
 use datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use datafusion::parquet::file::metadata::RowGroupMetaData;
+use std::sync::Arc;
 
 /// Rows that a byte of a file may stand for at most: long runs of one value take up almost nothing.
 const ROWS_PER_BYTE: u64 = 1000;
 /// Rows that a file of any size may have.
 const ALWAYS: u64 = 1 << 20;
+/// Rows that are decoded at a time, and the bytes that they should not exceed.
+const BATCH_ROWS: usize = 8192;
+const BATCH_BYTES: u64 = 8 << 20;
 
 pub(super) fn read(
     dataset: &Dataset,
     file: &InputFile,
+    holding: &Arc<Holding>,
     progress: &dyn Progress,
 ) -> Result<Table, Error> {
     let unreadable = |error: &dyn std::fmt::Display| {
@@ -38,9 +45,13 @@ pub(super) fn read(
     }
     let fields = builder.schema().fields();
     let names: Vec<String> = fields.iter().map(|field| field.name().clone()).collect();
-    let mut table = Converter::new(file, slots(dataset, file, &names)?);
+    let mut table = Converter::new(file, slots(dataset, file, &names)?).within(holding);
+    let groups = builder.metadata().row_groups().iter();
+    let bytes: i64 = groups.map(RowGroupMetaData::total_byte_size).sum();
+    let each = (u64::try_from(bytes).unwrap_or(0) / total.max(1)).max(1);
+    let rows = usize::try_from(BATCH_BYTES / each).unwrap_or(BATCH_ROWS);
     let reader = builder
-        .with_batch_size(8192)
+        .with_batch_size(rows.clamp(1, BATCH_ROWS))
         .build()
         .map_err(|error| unreadable(&error))?;
     for batch in reader {

@@ -10,6 +10,7 @@ use super::slots::slots;
 use super::{Table, column_name, nulls, quoted};
 use crate::InputFile;
 use crate::error::Error;
+use crate::memory::Holding;
 use crate::progress::Progress;
 use calamine::{CellErrorType, DataRef, ExcelDateTime, Reader, Xlsx, XlsxCellReader, XlsxError};
 use chrono::NaiveDate;
@@ -17,6 +18,7 @@ use crds::matching::Dataset;
 use datafusion::arrow::datatypes::Date32Type;
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek};
+use std::sync::Arc;
 use zip::ZipArchive;
 
 /// Rows between two looks at whether the run was cancelled.
@@ -29,6 +31,7 @@ const MILLIS_PER_DAY: f64 = 86_400_000.0;
 pub(super) fn read(
     dataset: &Dataset,
     file: &InputFile,
+    holding: &Arc<Holding>,
     progress: &dyn Progress,
 ) -> Result<Table, Error> {
     let unreadable = |error: &dyn std::fmt::Display| {
@@ -83,7 +86,8 @@ pub(super) fn read(
             present[*place] = column_name(&text, *place);
         }
     }
-    let mut table = Cells::new(file, slots(dataset, file, &present)?, nulls(&options))?;
+    let slots = slots(dataset, file, &present)?;
+    let mut table = Cells::new(file, slots, nulls(&options))?.within(holding);
     let mut columns = vec![Vec::new(); width];
     for column in 0..table.width() {
         columns[table.index(column)].push(column);

@@ -307,6 +307,7 @@ impl Court<'_> {
             },
             why,
             residual: sum - whole.amount,
+            score: 1.0,
         }
     }
 }

@@ -5,7 +5,7 @@ use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use secrecy::{ExposeSecret, SecretString};
 use std::sync::{Arc, OnceLock};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::error::ApiError;
 
@@ -13,6 +13,20 @@ use crate::error::ApiError;
 pub const MAX_BYTES: usize = 1024;
 /// Shorter ones are refused when a user is made.
 pub const MIN_CHARACTERS: usize = 12;
+
+/// Refuses what cannot be a new password.
+///
+/// # Errors
+/// The rule, without the password.
+pub fn check_new(password: &SecretString) -> Result<(), String> {
+    let text = password.expose_secret();
+    if text.chars().count() < MIN_CHARACTERS || text.len() > MAX_BYTES {
+        return Err(format!(
+            "the password must have {MIN_CHARACTERS} characters or more, and at most {MAX_BYTES} bytes"
+        ));
+    }
+    Ok(())
+}
 
 /// The hash of a password in PHC form.
 ///
@@ -43,7 +57,7 @@ fn fits(password: &SecretString, hash: Option<&str>) -> bool {
     fits && known
 }
 
-/// Verifies passwords; each verification takes about 19 MiB, so only a few run at once.
+/// Verifies and hashes passwords; each takes about 19 MiB, so only a few run at once.
 #[derive(Clone, Debug)]
 pub struct Verifier {
     permits: Arc<Semaphore>,
@@ -64,6 +78,24 @@ impl Verifier {
         std::thread::spawn(dummy);
     }
 
+    /// The hash of a new password.
+    ///
+    /// # Errors
+    /// When the hashing could not run.
+    pub async fn hash(&self, password: SecretString) -> Result<String, ApiError> {
+        let _permit = self.permit().await?;
+        tokio::task::spawn_blocking(move || hash(&password))
+            .await
+            .map_err(|error| ApiError::Internal(format!("password hashing: {error}")))?
+    }
+
+    async fn permit(&self) -> Result<SemaphorePermit<'_>, ApiError> {
+        self.permits
+            .acquire()
+            .await
+            .map_err(|_| ApiError::Unavailable("the server is stopping".into()))
+    }
+
     /// Whether the password fits the hash; without a hash it never does and takes as long.
     ///
     /// # Errors
@@ -73,11 +105,7 @@ impl Verifier {
         password: SecretString,
         hash: Option<String>,
     ) -> Result<bool, ApiError> {
-        let _permit = self
-            .permits
-            .acquire()
-            .await
-            .map_err(|_| ApiError::Unavailable("the server is stopping".into()))?;
+        let _permit = self.permit().await?;
         tokio::task::spawn_blocking(move || fits(&password, hash.as_deref()))
             .await
             .map_err(|error| ApiError::Internal(format!("password verification: {error}")))

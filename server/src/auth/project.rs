@@ -10,10 +10,12 @@ use uuid::Uuid;
 use super::Caller;
 use crate::app::App;
 use crate::db;
+use crate::db::audit::Origin;
 use crate::db::members::Role;
 use crate::db::projects::{Project, ProjectRef};
 use crate::db::runs::Run;
 use crate::error::ApiError;
+use crate::telemetry::RequestId;
 
 /// A role as a type, so that a handler's signature says what it needs.
 pub trait RoleMarker: Send + Sync + 'static {
@@ -44,6 +46,7 @@ impl RoleMarker for Owner {
 /// Proof that the caller has the role `R` in a project.
 #[derive(Debug)]
 pub struct ProjectAccess<R> {
+    caller: Caller,
     project: Project,
     role: Role,
     marker: PhantomData<R>,
@@ -60,6 +63,18 @@ impl<R> ProjectAccess<R> {
     #[must_use]
     pub fn id(&self) -> Uuid {
         self.project.id
+    }
+
+    /// The caller.
+    #[must_use]
+    pub fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    /// The caller in a request, for what is changed in it.
+    #[must_use]
+    pub fn origin(&self, request: RequestId) -> Origin {
+        self.caller.origin(request)
     }
 
     /// The role that the caller really has, at least `R`.
@@ -91,10 +106,12 @@ pub async fn check_project_permission<R: RoleMarker>(
         Caller::Namespace(name) => {
             db::members::role_of_namespace(&app.db, project.id, name).await?
         }
-        Caller::Operator => None,
+        Caller::Machine(machine) if machine.project == project.id => machine.role,
+        Caller::Machine(_) | Caller::Operator => None,
     };
     match role {
         Some(role) if role >= R::ROLE => Ok(ProjectAccess {
+            caller: caller.clone(),
             project,
             role,
             marker: PhantomData,

@@ -3,11 +3,14 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use secrecy::{ExposeSecret, SecretString};
+use sqlx::PgPool;
 use std::io::{IsTerminal, Read};
+use uuid::Uuid;
 
 use crate::auth::password;
 use crate::config::DatabaseConfig;
 use crate::db;
+use crate::db::audit::{Action, Actor, Entry, Mutation, Origin, Subject};
 
 pub(super) async fn create(
     config: DatabaseConfig,
@@ -15,7 +18,7 @@ pub(super) async fn create(
     generate: bool,
 ) -> Result<(), String> {
     let email = db::users::normal_email(&email);
-    if !email.contains('@') || email.len() > 254 || email.chars().any(char::is_control) {
+    if !db::users::is_email(&email) {
         return Err("--email must be an e-mail address".into());
     }
     let password = if generate {
@@ -23,18 +26,14 @@ pub(super) async fn create(
     } else {
         read_password()?
     };
-    let characters = password.expose_secret().chars().count();
-    if characters < password::MIN_CHARACTERS || password.expose_secret().len() > password::MAX_BYTES
-    {
-        return Err(format!(
-            "the password must have {} characters or more, and at most {} bytes",
-            password::MIN_CHARACTERS,
-            password::MAX_BYTES
-        ));
-    }
+    password::check_new(&password)?;
     let hash = password::hash(&password).map_err(|error| error.to_string())?;
     let pool = db::pool(&config).map_err(|error| error.to_string())?;
-    let created = db::users::create_admin(&pool, &email, &hash)
+    let origin = Origin {
+        actor: Actor::Command("admin create"),
+        request: Uuid::now_v7(),
+    };
+    let created = insert(&pool, origin, &email, &hash)
         .await
         .map_err(|error| format!("the database cannot be used: {error}"))?;
     if !created {
@@ -45,6 +44,21 @@ pub(super) async fn create(
         println!("{}", password.expose_secret());
     }
     Ok(())
+}
+
+async fn insert(
+    pool: &PgPool,
+    origin: Origin,
+    email: &str,
+    hash: &str,
+) -> Result<bool, sqlx::Error> {
+    let mut change = Mutation::begin(pool, origin).await?;
+    let Some(user) = db::users::create(&mut change, email, hash, true).await? else {
+        return Ok(false);
+    };
+    let entry = Entry::new(Action::UserCreate, Subject::User(user.id)).with("platformAdmin", &true);
+    change.commit(entry).await?;
+    Ok(true)
 }
 
 fn random_password() -> SecretString {

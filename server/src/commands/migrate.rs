@@ -5,10 +5,11 @@ use sqlx::postgres::PgPoolOptions;
 use sqlx::{AssertSqlSafe, PgPool};
 use std::time::Duration;
 
-use crate::config::DatabaseConfig;
+use super::grants;
+use crate::config::MigrationConfig;
 use crate::db::MIGRATOR;
 
-pub(super) async fn run(config: DatabaseConfig) -> Result<(), String> {
+pub(super) async fn run(config: MigrationConfig) -> Result<(), String> {
     let result = migrate(&config).await;
     if let Err(message) = &result {
         super::write_termination_message(message);
@@ -16,13 +17,14 @@ pub(super) async fn run(config: DatabaseConfig) -> Result<(), String> {
     result
 }
 
-async fn migrate(config: &DatabaseConfig) -> Result<(), String> {
+async fn migrate(config: &MigrationConfig) -> Result<(), String> {
     let options = config
+        .owner
         .connect_options()
         .map_err(|_| "DATABASE_URL cannot be read".to_string())?
         .options([(
             "lock_timeout",
-            format!("{}ms", config.lock_timeout.as_millis()),
+            format!("{}ms", config.owner.lock_timeout.as_millis()),
         )]);
     let pool = PgPoolOptions::new()
         .max_connections(1)
@@ -32,6 +34,14 @@ async fn migrate(config: &DatabaseConfig) -> Result<(), String> {
         .map_err(|error| format!("the database cannot be reached: {error}"))?;
     if let Err(error) = MIGRATOR.run(&pool).await {
         return Err(explain(&pool, &error).await);
+    }
+    if let Some(role) = &config.api_role {
+        grants::give(&pool, role).await?;
+    } else {
+        tracing::warn!(
+            "the API's role owns the tables; give MIGRATION_DATABASE_URL a role of its own, so \
+             that the API cannot take the audit log's protection away"
+        );
     }
     println!("the schema is at version {}", crate::db::needed_schema());
     Ok(())
@@ -76,9 +86,24 @@ async fn failing_statement(pool: &PgPool, sql: &'static str) -> Option<String> {
 }
 
 /// The statements of a migration without its comments' lines before them. Migrations end each
-/// statement with its line.
+/// statement with its line, and quote the bodies of functions with `$$`.
 fn statements(sql: &str) -> impl Iterator<Item = &str> {
-    sql.split_inclusive(";\n")
+    let mut rest = sql;
+    let next = move || {
+        let mut quoted = false;
+        let mut end = 0;
+        for line in rest.split_inclusive('\n') {
+            end += line.len();
+            quoted ^= line.matches("$$").count() % 2 == 1;
+            if line.ends_with(";\n") && !quoted {
+                break;
+            }
+        }
+        let (statement, after) = rest.split_at(end);
+        rest = after;
+        (!statement.is_empty()).then_some(statement)
+    };
+    std::iter::from_fn(next)
         .map(|statement| {
             let mut rest = statement.trim();
             while rest.starts_with("--") {
@@ -100,5 +125,13 @@ mod tests {
         let sql = "-- About a.\n\nCREATE TABLE a ();\n\n-- About b.\nCREATE TABLE b (\n  x int);\n";
         let found: Vec<&str> = statements(sql).collect();
         assert_eq!(found, ["CREATE TABLE a ();", "CREATE TABLE b (\n  x int);"]);
+    }
+
+    #[test]
+    fn a_function_is_one_statement() {
+        let function = "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS $$\n  SELECT 1;\n$$;";
+        let sql = format!("{function}\nSELECT f();\n");
+        let found: Vec<&str> = statements(&sql).collect();
+        assert_eq!(found, [function, "SELECT f();"]);
     }
 }

@@ -4,30 +4,43 @@ use serde::{Deserialize, Serialize};
 use sqlx::{FromRow, PgConnection, PgPool};
 use uuid::Uuid;
 
+use super::audit::Mutation;
 use super::users::normal_email;
+use super::version::Expected;
 
 const ROLE_OF_USER: &str =
     "SELECT role FROM project_members WHERE project_id = $1 AND user_id = $2";
 const ROLES_OF_NAMESPACE: &str =
     "SELECT role FROM project_members WHERE project_id = $1 AND namespace = $2";
 const LIST: &str = "SELECT CASE WHEN m.user_id IS NULL THEN 'namespace' ELSE 'user' END AS kind, \
-       coalesce(u.email, m.namespace) AS name, m.role, m.declared \
+       coalesce(u.email, m.namespace) AS name, m.role, m.declared, m.version \
      FROM project_members m LEFT JOIN users u ON u.id = m.user_id \
      WHERE m.project_id = $1 \
      ORDER BY kind, name, m.declared LIMIT $2 OFFSET $3";
+const FIND_MEMBER_USER: &str = "SELECT 'user' AS kind, u.email AS name, m.role, m.declared, m.version \
+     FROM project_members m JOIN users u ON u.id = m.user_id \
+     WHERE m.project_id = $1 AND u.email = $2";
+const FIND_MEMBER_NAMESPACE: &str = "SELECT 'namespace' AS kind, namespace AS name, role, declared, \
+       version FROM project_members WHERE project_id = $1 AND namespace = $2 \
+     ORDER BY declared LIMIT 1";
 const PUT_USER: &str = "INSERT INTO project_members (project_id, user_id, role) VALUES ($1, $2, $3) \
-     ON CONFLICT (user_id, project_id) WHERE user_id IS NOT NULL DO UPDATE SET role = excluded.role";
+     ON CONFLICT (user_id, project_id) WHERE user_id IS NOT NULL DO UPDATE SET role = excluded.role \
+     RETURNING version";
 const PUT_NAMESPACE: &str = "INSERT INTO project_members (project_id, namespace, role) \
      VALUES ($1, $2, $3) ON CONFLICT (namespace, project_id, declared) WHERE namespace IS NOT NULL \
-     DO UPDATE SET role = excluded.role";
+     DO UPDATE SET role = excluded.role RETURNING version";
 const FIND_USER: &str = "SELECT id FROM users WHERE email = $1";
 const LOCK_PROJECT: &str = "SELECT FROM projects WHERE id = $1 FOR UPDATE";
 const OWNERS: &str =
     "SELECT count(*) FROM project_members WHERE project_id = $1 AND role = 'owner'";
 const DELETE_USER: &str =
-    "DELETE FROM project_members WHERE project_id = $1 AND user_id = $2 RETURNING role";
+    "DELETE FROM project_members WHERE project_id = $1 AND user_id = $2 RETURNING version";
 const DELETE_NAMESPACE: &str = "DELETE FROM project_members \
-     WHERE project_id = $1 AND namespace = $2 AND NOT declared RETURNING role";
+     WHERE project_id = $1 AND namespace = $2 AND NOT declared RETURNING version";
+const VERSION_OF_USER: &str =
+    "SELECT version FROM project_members WHERE project_id = $1 AND user_id = $2";
+const VERSION_OF_NAMESPACE: &str = "SELECT version FROM project_members \
+     WHERE project_id = $1 AND namespace = $2 AND NOT declared";
 const IS_DECLARED: &str = "SELECT EXISTS (SELECT FROM project_members \
      WHERE project_id = $1 AND namespace = $2 AND declared)";
 
@@ -44,7 +57,9 @@ pub enum Role {
 }
 
 impl Role {
-    fn as_str(self) -> &'static str {
+    /// Its name.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
         match self {
             Self::Viewer => "viewer",
             Self::Editor => "editor",
@@ -88,15 +103,20 @@ pub struct Member {
     pub role: Role,
     /// Whether the operator made it.
     pub declared: bool,
+    /// The version, for `If-Match`.
+    #[serde(skip)]
+    pub version: i64,
 }
 
 /// What came of a change to the members.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// It was made.
-    Done,
+    /// It was made to this user or, without one, to the namespace, which has this version now.
+    Done(Option<Uuid>, i64),
     /// There is no such user or member.
     Unknown,
+    /// The member has another version by now.
+    Stale,
     /// It would leave the project without an owner.
     LastOwner,
     /// The member is declared and goes with its declaration only.
@@ -159,7 +179,29 @@ pub async fn list(
         .await
 }
 
-/// Makes a user a member, or changes the role.
+/// A member. Of a namespace that is both declared and made by a person, the latter.
+///
+/// # Errors
+/// Errors of the database.
+pub async fn find(
+    db: &PgPool,
+    project: Uuid,
+    kind: Kind,
+    name: &str,
+) -> Result<Option<Member>, sqlx::Error> {
+    match kind {
+        Kind::User => sqlx::query_as(FIND_MEMBER_USER)
+            .bind(project)
+            .bind(normal_email(name)),
+        Kind::Namespace => sqlx::query_as(FIND_MEMBER_NAMESPACE)
+            .bind(project)
+            .bind(name),
+    }
+    .fetch_optional(db)
+    .await
+}
+
+/// Makes a user a member, or changes the role; the version it has now.
 ///
 /// # Errors
 /// Errors of the database.
@@ -168,99 +210,152 @@ pub(super) async fn put_user(
     project: Uuid,
     user: Uuid,
     role: Role,
-) -> Result<(), sqlx::Error> {
-    sqlx::query(PUT_USER)
+) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar(PUT_USER)
         .bind(project)
         .bind(user)
         .bind(role.as_str())
-        .execute(tx)
+        .fetch_one(tx)
         .await
-        .map(drop)
 }
 
-/// Makes somebody a member, or changes the role.
+/// Somebody who is or may become a member.
+enum Somebody<'a> {
+    User(Uuid),
+    Namespace(&'a str),
+}
+
+impl<'a> Somebody<'a> {
+    async fn find(
+        tx: &mut PgConnection,
+        kind: Kind,
+        name: &'a str,
+    ) -> Result<Option<Self>, sqlx::Error> {
+        match kind {
+            Kind::Namespace => Ok(Some(Self::Namespace(name))),
+            Kind::User => Ok(sqlx::query_scalar(FIND_USER)
+                .bind(normal_email(name))
+                .fetch_optional(tx)
+                .await?
+                .map(Self::User)),
+        }
+    }
+
+    fn user(&self) -> Option<Uuid> {
+        match self {
+            Self::User(id) => Some(*id),
+            Self::Namespace(_) => None,
+        }
+    }
+
+    /// The version of the member that a person can change.
+    async fn version(
+        &self,
+        tx: &mut PgConnection,
+        project: Uuid,
+    ) -> Result<Option<i64>, sqlx::Error> {
+        match self {
+            Self::User(id) => sqlx::query_scalar(VERSION_OF_USER).bind(project).bind(id),
+            Self::Namespace(name) => sqlx::query_scalar(VERSION_OF_NAMESPACE)
+                .bind(project)
+                .bind(*name),
+        }
+        .fetch_optional(tx)
+        .await
+    }
+}
+
+/// Makes somebody a member, or changes the role. Where a version is expected, only a member of
+/// this version is changed.
 ///
 /// # Errors
 /// Errors of the database.
 pub async fn put(
-    db: &PgPool,
+    change: &mut Mutation,
     project: Uuid,
-    kind: Kind,
-    name: &str,
+    (kind, name): (Kind, &str),
     role: Role,
+    expected: Option<&Expected>,
 ) -> Result<Change, sqlx::Error> {
-    let mut tx = db.begin().await?;
-    let before = lock_and_count_owners(&mut tx, project).await?;
-    match kind {
-        Kind::User => {
-            let Some(user) = find_user(&mut tx, name).await? else {
-                return Ok(Change::Unknown);
-            };
-            put_user(&mut tx, project, user, role).await?;
-        }
-        Kind::Namespace => {
-            sqlx::query(PUT_NAMESPACE)
+    let owners = lock_and_count_owners(change, project).await?;
+    let Some(somebody) = Somebody::find(change, kind, name).await? else {
+        return Ok(Change::Unknown);
+    };
+    if !is_expected(change, project, &somebody, expected).await? {
+        return Ok(Change::Stale);
+    }
+    let version = match somebody {
+        Somebody::User(user) => put_user(change, project, user, role).await?,
+        Somebody::Namespace(name) => {
+            sqlx::query_scalar(PUT_NAMESPACE)
                 .bind(project)
                 .bind(name)
                 .bind(role.as_str())
-                .execute(&mut *tx)
-                .await?;
+                .fetch_one(&mut **change)
+                .await?
         }
-    }
-    finish(tx, project, before).await
+    };
+    keep_an_owner(
+        change,
+        project,
+        owners,
+        Change::Done(somebody.user(), version),
+    )
+    .await
 }
 
-/// Removes a member.
+/// Removes a member. Where a version is expected, only a member of this version.
 ///
 /// # Errors
 /// Errors of the database.
 pub async fn remove(
-    db: &PgPool,
+    change: &mut Mutation,
     project: Uuid,
-    kind: Kind,
-    name: &str,
+    (kind, name): (Kind, &str),
+    expected: Option<&Expected>,
 ) -> Result<Change, sqlx::Error> {
-    let mut tx = db.begin().await?;
-    let before = lock_and_count_owners(&mut tx, project).await?;
-    let removed: Option<String> = match kind {
-        Kind::User => {
-            let Some(user) = find_user(&mut tx, name).await? else {
-                return Ok(Change::Unknown);
-            };
-            sqlx::query_scalar(DELETE_USER)
-                .bind(project)
-                .bind(user)
-                .fetch_optional(&mut *tx)
-                .await?
-        }
-        Kind::Namespace => {
-            sqlx::query_scalar(DELETE_NAMESPACE)
-                .bind(project)
-                .bind(name)
-                .fetch_optional(&mut *tx)
-                .await?
-        }
+    let owners = lock_and_count_owners(change, project).await?;
+    let Some(somebody) = Somebody::find(change, kind, name).await? else {
+        return Ok(Change::Unknown);
     };
-    if removed.is_none() {
-        let declared: bool = sqlx::query_scalar(IS_DECLARED)
-            .bind(project)
-            .bind(name)
-            .fetch_one(&mut *tx)
-            .await?;
-        return Ok(if declared && kind == Kind::Namespace {
-            Change::Declared
-        } else {
-            Change::Unknown
-        });
+    if !is_expected(change, project, &somebody, expected).await? {
+        return Ok(Change::Stale);
     }
-    finish(tx, project, before).await
+    let removed: Option<i64> = match &somebody {
+        Somebody::User(user) => sqlx::query_scalar(DELETE_USER).bind(project).bind(user),
+        Somebody::Namespace(name) => sqlx::query_scalar(DELETE_NAMESPACE)
+            .bind(project)
+            .bind(*name),
+    }
+    .fetch_optional(&mut **change)
+    .await?;
+    if let Some(version) = removed {
+        let done = Change::Done(somebody.user(), version);
+        return keep_an_owner(change, project, owners, done).await;
+    }
+    let declared: bool = sqlx::query_scalar(IS_DECLARED)
+        .bind(project)
+        .bind(name)
+        .fetch_one(&mut **change)
+        .await?;
+    Ok(if declared && kind == Kind::Namespace {
+        Change::Declared
+    } else {
+        Change::Unknown
+    })
 }
 
-async fn find_user(tx: &mut PgConnection, email: &str) -> Result<Option<Uuid>, sqlx::Error> {
-    sqlx::query_scalar(FIND_USER)
-        .bind(normal_email(email))
-        .fetch_optional(tx)
-        .await
+async fn is_expected(
+    tx: &mut PgConnection,
+    project: Uuid,
+    somebody: &Somebody<'_>,
+    expected: Option<&Expected>,
+) -> Result<bool, sqlx::Error> {
+    let Some(expected) = expected else {
+        return Ok(true);
+    };
+    let version = somebody.version(tx, project).await?;
+    Ok(version.is_some_and(|version| expected.allows(version)))
 }
 
 /// Changes of one project's members wait for each other, so that two owners cannot remove each
@@ -277,15 +372,15 @@ async fn count_owners(tx: &mut PgConnection, project: Uuid) -> Result<i64, sqlx:
     sqlx::query_scalar(OWNERS).bind(project).fetch_one(tx).await
 }
 
-/// Commits unless the change took the last owner. A declared project may have had none before.
-async fn finish(
-    mut tx: sqlx::Transaction<'_, sqlx::Postgres>,
+/// Refuses the change where it took the last owner. A declared project may have had none before.
+async fn keep_an_owner(
+    tx: &mut PgConnection,
     project: Uuid,
     owners_before: i64,
+    done: Change,
 ) -> Result<Change, sqlx::Error> {
-    if owners_before > 0 && count_owners(&mut tx, project).await? == 0 {
+    if owners_before > 0 && count_owners(tx, project).await? == 0 {
         return Ok(Change::LastOwner);
     }
-    tx.commit().await?;
-    Ok(Change::Done)
+    Ok(done)
 }

@@ -3,21 +3,28 @@
 use sqlx::{FromRow, PgConnection, PgPool};
 use uuid::Uuid;
 
+use super::audit::Mutation;
 use super::members::{self, Role};
+use super::version::Expected;
 
-const FIND_BY_ID: &str = "SELECT id, slug, name FROM projects WHERE id = $1";
-const FIND_BY_SLUG: &str = "SELECT id, slug, name FROM projects WHERE slug = $1";
+const FIND_BY_ID: &str = "SELECT id, slug, name, version FROM projects WHERE id = $1";
+const FIND_BY_SLUG: &str = "SELECT id, slug, name, version FROM projects WHERE slug = $1";
 const CREATE: &str = "INSERT INTO projects (id, slug, name) VALUES ($1, $2, $3) \
-     ON CONFLICT (slug) DO NOTHING RETURNING id, slug, name";
-const LIST_OF_USER: &str = "SELECT p.id, p.slug, p.name, m.role FROM projects p \
+     ON CONFLICT (slug) DO NOTHING RETURNING id, slug, name, version";
+const LOCK: &str = "SELECT version FROM projects WHERE id = $1 FOR NO KEY UPDATE";
+const RENAME: &str =
+    "UPDATE projects SET name = $2 WHERE id = $1 RETURNING id, slug, name, version";
+const LIST_OF_USER: &str = "SELECT p.id, p.slug, p.name, p.version, m.role FROM projects p \
      JOIN project_members m ON m.project_id = p.id AND m.user_id = $1 \
      WHERE p.slug > $2 ORDER BY p.slug LIMIT $3";
-const LIST_OF_NAMESPACE: &str = "SELECT p.id, p.slug, p.name, m.role FROM projects p \
+const LIST_OF_NAMESPACE: &str = "SELECT p.id, p.slug, p.name, p.version, m.role FROM projects p \
      JOIN (SELECT project_id, CASE max(CASE role WHEN 'owner' THEN 2 WHEN 'editor' THEN 1 ELSE 0 END) \
              WHEN 2 THEN 'owner' WHEN 1 THEN 'editor' ELSE 'viewer' END AS role \
            FROM project_members WHERE namespace = $1 GROUP BY project_id) m ON m.project_id = p.id \
      WHERE p.slug > $2 ORDER BY p.slug LIMIT $3";
-const LIST_ALL: &str = "SELECT id, slug, name, 'owner' AS role FROM projects \
+const LIST_ONE: &str = "SELECT id, slug, name, version, $2::text AS role FROM projects \
+     WHERE id = $1 AND $2::text IS NOT NULL AND slug > $3 LIMIT $4";
+const LIST_ALL: &str = "SELECT id, slug, name, version, 'owner' AS role FROM projects \
      WHERE slug > $1 ORDER BY slug LIMIT $2";
 const LOCK_DECLARATION: &str = "SELECT pg_advisory_xact_lock(hashtext('projects.declaration'))";
 const DROP_UNDECLARED: &str = "DELETE FROM project_members m USING projects p \
@@ -38,6 +45,8 @@ pub struct Project {
     pub slug: String,
     /// Its name for people.
     pub name: String,
+    /// The version, for `If-Match`.
+    pub version: i64,
 }
 
 /// A project and what the caller is in it.
@@ -93,18 +102,40 @@ pub async fn find(db: &PgPool, project: &ProjectRef) -> Result<Option<Project>, 
 /// # Errors
 /// Errors of the database.
 pub async fn create(
-    db: &PgPool,
+    change: &mut Mutation,
     slug: &str,
     name: &str,
     owner: Uuid,
 ) -> Result<Option<Project>, sqlx::Error> {
-    let mut tx = db.begin().await?;
-    let project = insert(&mut tx, slug, name).await?;
+    let project = insert(change, slug, name).await?;
     if let Some(project) = &project {
-        members::put_user(&mut tx, project.id, owner, Role::Owner).await?;
+        members::put_user(change, project.id, owner, Role::Owner).await?;
     }
-    tx.commit().await?;
     Ok(project)
+}
+
+/// Gives a project of an expected version another name; none where it has another version by now.
+///
+/// # Errors
+/// Errors of the database.
+pub async fn rename(
+    change: &mut Mutation,
+    id: Uuid,
+    name: &str,
+    expected: &Expected,
+) -> Result<Option<Project>, sqlx::Error> {
+    let version: Option<i64> = sqlx::query_scalar(LOCK)
+        .bind(id)
+        .fetch_optional(&mut **change)
+        .await?;
+    if !version.is_some_and(|version| expected.allows(version)) {
+        return Ok(None);
+    }
+    sqlx::query_as(RENAME)
+        .bind(id)
+        .bind(name)
+        .fetch_optional(&mut **change)
+        .await
 }
 
 async fn insert(
@@ -127,6 +158,8 @@ pub enum ListOf<'a> {
     User(Uuid),
     /// Those with the namespace as a member.
     Namespace(&'a str),
+    /// One, for a machine with this role in it.
+    One(Uuid, Option<Role>),
     /// All, for a platform admin.
     Everything,
 }
@@ -144,6 +177,9 @@ pub async fn list(
     match of {
         ListOf::User(id) => sqlx::query_as(LIST_OF_USER).bind(id),
         ListOf::Namespace(name) => sqlx::query_as(LIST_OF_NAMESPACE).bind(name),
+        ListOf::One(id, role) => sqlx::query_as(LIST_ONE)
+            .bind(id)
+            .bind(role.map(Role::as_str)),
         ListOf::Everything => sqlx::query_as(LIST_ALL),
     }
     .bind(after)
@@ -158,19 +194,18 @@ pub async fn list(
 /// # Errors
 /// Errors of the database.
 pub async fn declare(
-    db: &PgPool,
+    change: &mut Mutation,
     slugs: &[String],
     members: &[(String, String)],
 ) -> Result<Vec<Project>, sqlx::Error> {
-    let mut tx = db.begin().await?;
-    sqlx::query(LOCK_DECLARATION).execute(&mut *tx).await?;
+    sqlx::query(LOCK_DECLARATION).execute(&mut **change).await?;
     let mut projects = Vec::with_capacity(slugs.len());
     for slug in slugs {
-        insert(&mut tx, slug, slug).await?;
+        insert(change, slug, slug).await?;
         projects.push(
             sqlx::query_as(FIND_BY_SLUG)
                 .bind(slug)
-                .fetch_one(&mut *tx)
+                .fetch_one(&mut **change)
                 .await?,
         );
     }
@@ -182,9 +217,8 @@ pub async fn declare(
         sqlx::query(statement)
             .bind(&of)
             .bind(&namespaces)
-            .execute(&mut *tx)
+            .execute(&mut **change)
             .await?;
     }
-    tx.commit().await?;
     Ok(projects)
 }

@@ -2,9 +2,10 @@
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
-use sqlx::{FromRow, PgPool};
+use sqlx::{FromRow, PgExecutor, PgPool};
 use uuid::Uuid;
 
+use super::audit::Mutation;
 use super::queue::CHANNEL;
 
 // sqlx takes literal statements only, so the columns are repeated by a macro.
@@ -162,7 +163,7 @@ pub enum Queued {
 ///
 /// # Errors
 /// Errors of the database.
-pub async fn find(db: &PgPool, id: Uuid) -> Result<Option<Run>, sqlx::Error> {
+pub async fn find(db: impl PgExecutor<'_>, id: Uuid) -> Result<Option<Run>, sqlx::Error> {
     sqlx::query_as(FIND).bind(id).fetch_optional(db).await
 }
 
@@ -190,20 +191,19 @@ pub async fn list(
 /// # Errors
 /// Errors of the database.
 pub async fn enqueue(
-    db: &PgPool,
+    change: &mut Mutation,
     run: &NewRun<'_>,
     max_queued: i64,
 ) -> Result<Queued, sqlx::Error> {
-    let mut tx = db.begin().await?;
     // Requests for one project wait for each other, so that the bound is exact.
     sqlx::query(LOCK_QUEUE_OF_PROJECT)
         .bind(run.project)
-        .execute(&mut *tx)
+        .execute(&mut **change)
         .await?;
     let queued: i64 = sqlx::query_scalar(COUNT_QUEUED)
         .bind(run.project)
         .bind(max_queued)
-        .fetch_one(&mut *tx)
+        .fetch_one(&mut **change)
         .await?;
     if queued >= max_queued {
         return Ok(Queued::Full);
@@ -213,16 +213,17 @@ pub async fn enqueue(
         .bind(run.project)
         .bind(run.spec)
         .bind(run.spec_hash)
-        .execute(&mut *tx)
+        .execute(&mut **change)
         .await?
         .rows_affected();
-    sqlx::query(NOTIFY).bind(CHANNEL).execute(&mut *tx).await?;
-    tx.commit().await?;
-    Ok(if inserted == 1 {
-        Queued::New
-    } else {
-        Queued::Exists
-    })
+    if inserted == 0 {
+        return Ok(Queued::Exists);
+    }
+    sqlx::query(NOTIFY)
+        .bind(CHANNEL)
+        .execute(&mut **change)
+        .await?;
+    Ok(Queued::New)
 }
 
 /// Cancels a run that is not final; false where it is. A worker that has it notices at its next
@@ -230,10 +231,10 @@ pub async fn enqueue(
 ///
 /// # Errors
 /// Errors of the database.
-pub async fn cancel(db: &PgPool, id: Uuid) -> Result<bool, sqlx::Error> {
+pub async fn cancel(change: &mut Mutation, id: Uuid) -> Result<bool, sqlx::Error> {
     Ok(sqlx::query(CANCEL)
         .bind(id)
-        .execute(db)
+        .execute(&mut **change)
         .await?
         .rows_affected()
         == 1)

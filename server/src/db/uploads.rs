@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use sqlx::{FromRow, PgPool};
 use uuid::Uuid;
 
+use super::audit::Mutation;
 use super::runs::After;
 
 const INSERT: &str = "INSERT INTO uploads (id, project_id, name, sha256, size) \
@@ -39,7 +40,7 @@ pub struct Upload {
 /// # Errors
 /// Errors of the database.
 pub async fn insert(
-    db: &PgPool,
+    change: &mut Mutation,
     project: Uuid,
     name: &str,
     sha256: &[u8],
@@ -51,7 +52,7 @@ pub async fn insert(
         .bind(name)
         .bind(sha256)
         .bind(size)
-        .fetch_optional(db)
+        .fetch_optional(&mut **change)
         .await?;
     match inserted {
         Some(upload) => Ok((upload, true)),
@@ -59,7 +60,7 @@ pub async fn insert(
             .bind(project)
             .bind(sha256)
             .bind(name)
-            .fetch_one(db)
+            .fetch_one(&mut **change)
             .await
             .map(|upload| (upload, false)),
     }

@@ -2,14 +2,21 @@
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
 use super::input::ApiJson;
 use crate::app::App;
+use crate::auth::opaque;
 use crate::auth::password;
+use crate::auth::token::Bearer;
 use crate::db;
+use crate::db::audit::{Action, Actor, Entry, Mutation, Origin, Subject};
+use crate::db::sessions::{End, Exchange, Issued};
 use crate::error::ApiError;
+use crate::telemetry::{RequestId, SecurityEvent};
 
 /// `POST /auth/login`
 #[derive(Debug, Deserialize)]
@@ -19,13 +26,40 @@ pub struct LoginRequest {
     password: SecretString,
 }
 
-/// An access token.
+/// `POST /auth/refresh` and `POST /auth/logout`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct RefreshRequest {
+    refresh_token: SecretString,
+}
+
+impl RefreshRequest {
+    /// What is stored of the token, where it can be one.
+    fn digest(&self) -> Option<[u8; 32]> {
+        opaque::digest(opaque::REFRESH, self.refresh_token.expose_secret())
+    }
+}
+
+/// An access token, and what the next one is got with.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct LoginResponse {
+struct LoginResponse {
     access_token: String,
     token_type: &'static str,
     expires_in: u64,
+    refresh_token: String,
+    refresh_expires_in: i64,
+}
+
+fn logged_in(app: &App, bearer: Bearer, issued: &Issued) -> Result<Response, ApiError> {
+    let body = Json(LoginResponse {
+        access_token: app.tokens.issue(bearer)?,
+        token_type: "Bearer",
+        expires_in: app.tokens.life().as_secs(),
+        refresh_token: issued.token.expose_secret().to_owned(),
+        refresh_expires_in: issued.expires_in,
+    });
+    Ok(([(header::CACHE_CONTROL, "no-store")], body).into_response())
 }
 
 /// Exchanges an e-mail address and a password for an access token. Whatever is wrong, the answer
@@ -35,26 +69,100 @@ pub struct LoginResponse {
 /// `WrongCredentials`.
 pub async fn login(
     State(app): State<App>,
+    request_id: RequestId,
     ApiJson(request): ApiJson<LoginRequest>,
-) -> Result<Json<LoginResponse>, ApiError> {
+) -> Result<Response, ApiError> {
+    let refused = || {
+        app.metrics.security_event(SecurityEvent::LoginRefused);
+        ApiError::WrongCredentials
+    };
     let plausible = request.password.expose_secret().len() <= password::MAX_BYTES
         && request.email.len() <= 254
         && !request.email.contains('\0');
     if !plausible {
-        return Err(ApiError::WrongCredentials);
+        return Err(refused());
     }
     let user = db::users::find_login(&app.db, &request.email).await?;
     let hash = user.as_ref().map(|user| user.password_hash.clone());
     let fits = app.passwords.verify(request.password, hash).await?;
-    match user {
-        Some(user) if fits && user.enabled => Ok(Json(LoginResponse {
-            access_token: app.tokens.issue(user.id)?,
-            token_type: "Bearer",
-            expires_in: app.tokens.life().as_secs(),
-        })),
-        _ => {
-            tracing::warn!("login refused");
-            Err(ApiError::WrongCredentials)
+    let user = user
+        .filter(|user| fits && user.enabled)
+        .ok_or_else(refused)?;
+    let origin = Origin {
+        actor: Actor::User(user.id),
+        request: request_id.0,
+    };
+    let mut change = Mutation::begin(&app.db, origin).await?;
+    let lives = &app.config.sessions;
+    let (bearer, issued) = db::sessions::open(&mut change, user.id, &user.password_hash, lives)
+        .await?
+        .ok_or_else(refused)?;
+    let entry = Entry::new(Action::SessionOpen, Subject::Session(bearer.session));
+    change.commit(entry).await?;
+    logged_in(&app, bearer, &issued)
+}
+
+/// Exchanges a refresh token for a new one and a new access token. A token that was used before
+/// ends its session: two have it, and which of them is its owner cannot be told.
+///
+/// # Errors
+/// `Unauthenticated`.
+pub async fn refresh(
+    State(app): State<App>,
+    request_id: RequestId,
+    ApiJson(request): ApiJson<RefreshRequest>,
+) -> Result<Response, ApiError> {
+    let digest = request.digest().ok_or(ApiError::Unauthenticated)?;
+    let mut change = Mutation::begin(&app.db, bearer_of_token(request_id)).await?;
+    match db::sessions::exchange(&mut change, &digest, &app.config.sessions).await? {
+        Exchange::Done(bearer, issued) => {
+            change.act_as(Actor::User(bearer.user));
+            let subject = Subject::Session(bearer.session);
+            change
+                .commit(Entry::new(Action::SessionRefresh, subject))
+                .await?;
+            logged_in(&app, bearer, &issued)
         }
+        Exchange::Reused(bearer) => {
+            let subject = Subject::Session(bearer.session);
+            let entry = Entry::new(Action::SessionReuse, subject).with("user", &bearer.user);
+            change.commit(entry).await?;
+            app.metrics
+                .security_event(SecurityEvent::RefreshTokenReused);
+            Err(ApiError::Unauthenticated)
+        }
+        Exchange::Refused => Err(ApiError::Unauthenticated),
+    }
+}
+
+/// Ends the session of a refresh token, used or not. A token that is none is answered alike: there
+/// is nothing to be ended, which is what was asked for.
+///
+/// # Errors
+/// Errors of the database.
+pub async fn logout(
+    State(app): State<App>,
+    request_id: RequestId,
+    ApiJson(request): ApiJson<RefreshRequest>,
+) -> Result<StatusCode, ApiError> {
+    let Some(digest) = request.digest() else {
+        return Ok(StatusCode::NO_CONTENT);
+    };
+    let mut change = Mutation::begin(&app.db, bearer_of_token(request_id)).await?;
+    if let Some(bearer) = db::sessions::end_of_token(&mut change, &digest, End::Logout).await? {
+        change.act_as(Actor::User(bearer.user));
+        let subject = Subject::Session(bearer.session);
+        change
+            .commit(Entry::new(Action::SessionClose, subject))
+            .await?;
+    }
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Whoever has a refresh token, until it is known whose it is.
+fn bearer_of_token(request_id: RequestId) -> Origin {
+    Origin {
+        actor: Actor::Unknown,
+        request: request_id.0,
     }
 }

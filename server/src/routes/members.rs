@@ -2,17 +2,21 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
+use super::etag::{IfMatch, etag};
 use super::input::{ApiJson, ApiQuery};
 use super::page::{Page, PageQuery, page};
 use crate::app::App;
 use crate::auth::{Owner, ProjectAccess, Viewer, is_dns_label};
 use crate::db;
+use crate::db::audit::{Action, Entry, Mutation, Subject};
 use crate::db::members::{Change, Kind, Member, Role};
 use crate::error::ApiError;
+use crate::telemetry::RequestId;
 
 /// `PUT /projects/{project}/members`
 #[derive(Debug, Deserialize)]
@@ -38,60 +42,105 @@ pub async fn list(
     Ok(Json(page(rows, limit, |_| next.clone(), |member| member)))
 }
 
-/// Makes somebody a member, or changes the role.
+/// A member.
 ///
 /// # Errors
-/// `NotFound` for an unknown user, `Conflict` where it would take the last owner.
+/// `NotFound` for somebody who is none.
+pub async fn show(
+    State(app): State<App>,
+    access: ProjectAccess<Viewer>,
+    Path(path): Path<BTreeMap<String, String>>,
+) -> Result<Response, ApiError> {
+    let (kind, name) = named(&path)?;
+    let member = db::members::find(&app.db, access.id(), kind, name)
+        .await?
+        .ok_or(ApiError::NotFound)?;
+    Ok(answer(member))
+}
+
+fn answer(member: Member) -> Response {
+    ([(header::ETAG, etag(member.version))], Json(member)).into_response()
+}
+
+/// Makes somebody a member, or changes the role. The request states all of the member, so it
+/// overwrites nothing that it does not name; with `If-Match` it only changes a member as it was.
+///
+/// # Errors
+/// `NotFound` for an unknown user, `PreconditionFailed`, `Conflict` where it would take the last
+/// owner.
 pub async fn put(
     State(app): State<App>,
     access: ProjectAccess<Owner>,
+    request_id: RequestId,
+    if_match: IfMatch,
     ApiJson(request): ApiJson<PutRequest>,
-) -> Result<Json<Member>, ApiError> {
+) -> Result<Response, ApiError> {
     let PutRequest { kind, name, role } = request;
     check_name(kind, &name)?;
     let name = match kind {
         Kind::User => db::users::normal_email(&name),
         Kind::Namespace => name,
     };
-    match db::members::put(&app.db, access.id(), kind, &name, role).await? {
-        Change::Done => {
-            let kind = match kind {
-                Kind::User => "user",
-                Kind::Namespace => "namespace",
-            };
-            Ok(Json(Member {
-                kind: kind.into(),
-                name,
-                role,
-                declared: false,
-            }))
-        }
-        change => Err(refused(change)),
-    }
+    let (project, expected) = (access.id(), if_match.optional());
+    let mut change = Mutation::begin(&app.db, access.origin(request_id)).await?;
+    let put =
+        db::members::put(&mut change, project, (kind, &name), role, expected.as_ref()).await?;
+    let Change::Done(user, version) = put else {
+        return Err(refused(put));
+    };
+    let entry = Entry::new(Action::MemberPut, subject(user, &name)).of_project(project);
+    change.commit(entry.with("role", &role.as_str())).await?;
+    let kind = match kind {
+        Kind::User => "user",
+        Kind::Namespace => "namespace",
+    };
+    Ok(answer(Member {
+        kind: kind.into(),
+        name,
+        role,
+        declared: false,
+        version,
+    }))
 }
 
 /// Removes a member.
 ///
 /// # Errors
-/// `NotFound` for somebody who is none, `Conflict` for the last owner or a declared one.
+/// `NotFound` for somebody who is none, `PreconditionFailed`, `Conflict` for the last owner or a
+/// declared one.
 pub async fn remove(
     State(app): State<App>,
     access: ProjectAccess<Owner>,
+    request_id: RequestId,
+    if_match: IfMatch,
     Path(path): Path<BTreeMap<String, String>>,
 ) -> Result<StatusCode, ApiError> {
+    let (kind, name) = named(&path)?;
+    let (project, expected) = (access.id(), if_match.optional());
+    let mut change = Mutation::begin(&app.db, access.origin(request_id)).await?;
+    let removed =
+        db::members::remove(&mut change, project, (kind, name), expected.as_ref()).await?;
+    let Change::Done(user, _) = removed else {
+        return Err(refused(removed));
+    };
+    let entry = Entry::new(Action::MemberRemove, subject(user, name)).of_project(project);
+    change.commit(entry).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Who a path names.
+fn named(path: &BTreeMap<String, String>) -> Result<(Kind, &str), ApiError> {
     let kind = match path.get("kind").map(String::as_str) {
         Some("user") => Kind::User,
         Some("namespace") => Kind::Namespace,
         _ => return Err(ApiError::NotFound),
     };
-    let name = path
-        .get("name")
-        .filter(|name| !name.contains('\0'))
-        .ok_or(ApiError::NotFound)?;
-    match db::members::remove(&app.db, access.id(), kind, name).await? {
-        Change::Done => Ok(StatusCode::NO_CONTENT),
-        change => Err(refused(change)),
-    }
+    let name = path.get("name").filter(|name| !name.contains('\0'));
+    Ok((kind, name.ok_or(ApiError::NotFound)?))
+}
+
+fn subject(user: Option<uuid::Uuid>, namespace: &str) -> Subject {
+    user.map_or_else(|| Subject::Namespace(namespace.to_owned()), Subject::User)
 }
 
 fn check_name(kind: Kind, name: &str) -> Result<(), ApiError> {
@@ -108,7 +157,8 @@ fn check_name(kind: Kind, name: &str) -> Result<(), ApiError> {
 
 fn refused(change: Change) -> ApiError {
     match change {
-        Change::Done | Change::Unknown => ApiError::NotFound,
+        Change::Done(..) | Change::Unknown => ApiError::NotFound,
+        Change::Stale => ApiError::PreconditionFailed,
         Change::LastOwner => ApiError::conflict("a project keeps at least one owner"),
         Change::Declared => {
             ApiError::conflict("the member is declared by the platform's resource; remove it there")

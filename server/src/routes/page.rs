@@ -90,6 +90,17 @@ impl PageQuery {
         }
     }
 
+    /// The cursor of a list that goes down by numbers.
+    ///
+    /// # Errors
+    /// `BadRequest` for a text that is no such cursor.
+    pub fn before(&self) -> Result<i64, ApiError> {
+        match self.position()? {
+            None => Ok(i64::MAX),
+            Some(text) => text.parse().map_err(|_| wrong_cursor()),
+        }
+    }
+
     /// The cursor of a list that is newest first.
     ///
     /// # Errors

@@ -12,7 +12,9 @@ use super::projects::is_slug;
 use crate::app::App;
 use crate::auth::{Caller, is_dns_label};
 use crate::db;
+use crate::db::audit::{Action, Entry, Mutation, Subject};
 use crate::error::ApiError;
+use crate::telemetry::RequestId;
 
 /// `PUT /platform/projects`
 #[derive(Debug, Deserialize)]
@@ -93,14 +95,20 @@ impl DeclareRequest {
 pub async fn declare_projects(
     State(app): State<App>,
     caller: Caller,
+    request_id: RequestId,
     ApiJson(request): ApiJson<DeclareRequest>,
 ) -> Result<Json<DeclareResponse>, ApiError> {
     if !matches!(caller, Caller::Operator) {
         return Err(ApiError::Forbidden);
     }
     let Declaration { slugs, members } = request.validate()?;
-    let projects = db::projects::declare(&app.db, &slugs, &members)
-        .await?
+    let mut change = Mutation::begin(&app.db, caller.origin(request_id)).await?;
+    let declared = db::projects::declare(&mut change, &slugs, &members).await?;
+    let entry = Entry::new(Action::ProjectsDeclare, Subject::Platform)
+        .with("projects", &slugs.len())
+        .with("namespaces", &members.len());
+    change.commit(entry).await?;
+    let projects = declared
         .into_iter()
         .map(|project| ProjectId {
             id: project.id,

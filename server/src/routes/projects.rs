@@ -3,24 +3,35 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::etag::{IfMatch, etag};
+use super::idempotency::{Answer, Begun, Create};
 use super::input::{ApiJson, ApiQuery};
 use super::page::{Page, PageQuery, page};
 use crate::app::App;
-use crate::auth::{Caller, ProjectAccess, Viewer, is_dns_label};
+use crate::auth::{Caller, Owner, ProjectAccess, Viewer, is_dns_label};
 use crate::db;
+use crate::db::audit::{Action, Entry, Mutation, Subject};
 use crate::db::members::Role;
 use crate::db::projects::{ListOf, Project, ProjectRef};
 use crate::error::ApiError;
+use crate::telemetry::RequestId;
 
 /// `POST /projects`
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CreateRequest {
     slug: String,
+    name: String,
+}
+
+/// `PATCH /projects/{project}`
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UpdateRequest {
     name: String,
 }
 
@@ -59,14 +70,15 @@ pub async fn list(
     caller: Caller,
     ApiQuery(query): ApiQuery<PageQuery>,
 ) -> Result<Json<Page<ProjectResponse>>, ApiError> {
+    let limit = query.limit()?;
+    let after = query.position()?.unwrap_or_default();
     let of = match &caller {
+        Caller::Machine(machine) => ListOf::One(machine.project, machine.role),
         Caller::Person(person) if person.platform_admin => ListOf::Everything,
         Caller::Person(person) => ListOf::User(person.id),
         Caller::Namespace(name) => ListOf::Namespace(name),
         Caller::Operator => return Err(ApiError::Forbidden),
     };
-    let limit = query.limit()?;
-    let after = query.position()?.unwrap_or_default();
     let rows = db::projects::list(&app.db, of, &after, limit + 1).await?;
     Ok(Json(page(
         rows,
@@ -83,30 +95,71 @@ pub async fn list(
 pub async fn create(
     State(app): State<App>,
     caller: Caller,
-    ApiJson(request): ApiJson<CreateRequest>,
-) -> Result<impl IntoResponse, ApiError> {
+    request_id: RequestId,
+    Create { body, idempotency }: Create<CreateRequest>,
+) -> Result<Response, ApiError> {
+    let origin = caller.origin(request_id);
     let person = caller.person()?;
-    if !is_slug(&request.slug) {
+    if !is_slug(&body.slug) {
         return Err(ApiError::bad_request(
             "slug must be 1 to 63 lower-case letters, digits and inner dashes, and no UUID",
         ));
     }
-    let name = request.name.trim();
+    let name = checked_name(&body.name)?;
+    let mut creation = match idempotency.begin(&app.db, origin).await? {
+        Begun::New(creation) => creation,
+        Begun::Before(response) => return Ok(response),
+    };
+    let project = db::projects::create(&mut creation, &body.slug, name, person.id)
+        .await?
+        .ok_or_else(|| ApiError::conflict("the slug is taken"))?;
+    let (id, tag) = (project.id, etag(project.version));
+    let entry = Entry::new(Action::ProjectCreate, Subject::Project(id))
+        .of_project(id)
+        .with("slug", &project.slug);
+    let body = ProjectResponse::new(project, Role::Owner);
+    let answer = Answer::new(StatusCode::CREATED, format!("/api/v2/projects/{id}"), &body)?;
+    creation.commit(entry, answer.with_etag(tag)).await
+}
+
+fn checked_name(name: &str) -> Result<&str, ApiError> {
+    let name = name.trim();
     if name.is_empty() || name.chars().count() > 253 || name.chars().any(char::is_control) {
         return Err(ApiError::bad_request("name must have 1 to 253 characters"));
     }
-    let project = db::projects::create(&app.db, &request.slug, name, person.id)
-        .await?
-        .ok_or_else(|| ApiError::conflict("the slug is taken"))?;
-    let location = format!("/api/v2/projects/{}", project.id);
-    let body = Json(ProjectResponse::new(project, Role::Owner));
-    Ok((StatusCode::CREATED, [(header::LOCATION, location)], body))
+    Ok(name)
+}
+
+fn answer(project: Project, role: Role) -> Response {
+    let tag = etag(project.version);
+    let body = Json(ProjectResponse::new(project, role));
+    ([(header::ETAG, tag)], body).into_response()
 }
 
 /// A project.
-pub async fn show(access: ProjectAccess<Viewer>) -> Json<ProjectResponse> {
-    Json(ProjectResponse::new(
-        access.project().clone(),
-        access.role(),
-    ))
+pub async fn show(access: ProjectAccess<Viewer>) -> Response {
+    answer(access.project().clone(), access.role())
+}
+
+/// Gives a project another name. Its slug stays: specifications name it.
+///
+/// # Errors
+/// `BadRequest`, `PreconditionRequired`, `PreconditionFailed`.
+pub async fn update(
+    State(app): State<App>,
+    access: ProjectAccess<Owner>,
+    request_id: RequestId,
+    if_match: IfMatch,
+    ApiJson(request): ApiJson<UpdateRequest>,
+) -> Result<Response, ApiError> {
+    let expected = if_match.required()?;
+    let name = checked_name(&request.name)?;
+    let id = access.id();
+    let mut change = Mutation::begin(&app.db, access.origin(request_id)).await?;
+    let project = db::projects::rename(&mut change, id, name, &expected)
+        .await?
+        .ok_or(ApiError::PreconditionFailed)?;
+    let entry = Entry::new(Action::ProjectUpdate, Subject::Project(id)).of_project(id);
+    change.commit(entry).await?;
+    Ok(answer(project, access.role()))
 }

@@ -9,15 +9,18 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::input::{ApiJson, ApiQuery};
+use super::idempotency::{Answer, Begun, Create};
+use super::input::ApiQuery;
 use super::page::{Page, PageQuery, page, position};
 use crate::app::App;
 use crate::auth::{Caller, Editor, ProjectAccess, RunAccess, Viewer, check_project_permission};
 use crate::db;
+use crate::db::audit::{Action, Entry, Mutation, Subject};
 use crate::db::projects::ProjectRef;
 use crate::db::runs::{After, NewRun, Queued, Run, State as RunState};
 use crate::error::ApiError;
 use crate::runs::spec;
+use crate::telemetry::RequestId;
 
 /// `POST /runs`
 #[derive(Debug, Deserialize)]
@@ -118,8 +121,10 @@ fn answer(status: StatusCode, run: Run) -> Response {
 pub async fn create(
     State(app): State<App>,
     caller: Caller,
-    ApiJson(request): ApiJson<CreateRequest>,
+    request_id: RequestId,
+    Create { body, idempotency }: Create<CreateRequest>,
 ) -> Result<Response, ApiError> {
+    let request = body;
     let project = ProjectRef::parse(&request.project);
     let access: ProjectAccess<Editor> = check_project_permission(&app, &caller, &project)
         .await
@@ -129,8 +134,15 @@ pub async fn create(
             error => error,
         })?;
     let checked = spec::check(&app.db, access.id(), request.spec).await?;
+    let mut creation = match idempotency
+        .begin(&app.db, access.origin(request_id))
+        .await?
+    {
+        Begun::New(creation) => creation,
+        Begun::Before(response) => return Ok(response),
+    };
     let id = request.id.unwrap_or_else(Uuid::new_v4);
-    if let Some(run) = db::runs::find(&app.db, id).await? {
+    if let Some(run) = db::runs::find(&mut **creation, id).await? {
         return existing(&access, &checked.hash, run);
     }
     let new = NewRun {
@@ -139,18 +151,24 @@ pub async fn create(
         spec: &checked.spec,
         spec_hash: &checked.hash,
     };
-    let queued = db::runs::enqueue(&app.db, &new, app.config.max_queued_per_project).await?;
+    let max_queued = app.config.max_queued_per_project;
+    let queued = db::runs::enqueue(&mut creation, &new, max_queued).await?;
     if queued == Queued::Full {
-        return Err(ApiError::QueueFull(app.config.max_queued_per_project));
+        return Err(ApiError::QueueFull(max_queued));
     }
-    let run = db::runs::find(&app.db, id)
+    let run = db::runs::find(&mut **creation, id)
         .await?
         .ok_or(ApiError::NotFound)?;
-    match queued {
-        Queued::New => Ok(answer(StatusCode::ACCEPTED, run)),
+    if queued == Queued::Exists {
         // Another request with the same id was faster.
-        Queued::Exists | Queued::Full => existing(&access, &checked.hash, run),
+        return existing(&access, &checked.hash, run);
     }
+    let entry = Entry::new(Action::RunCreate, Subject::Run(id))
+        .of_project(access.id())
+        .with("specHash", &checked.hash);
+    let body = RunResponse::from(run);
+    let answer = Answer::new(StatusCode::ACCEPTED, location(id), &body)?;
+    creation.commit(entry, answer).await
 }
 
 fn existing(
@@ -178,9 +196,14 @@ pub async fn show(RunAccess { run, .. }: RunAccess<Viewer>) -> Json<RunResponse>
 /// `Conflict` where it has ended otherwise.
 pub async fn cancel(
     State(app): State<App>,
-    RunAccess { run, .. }: RunAccess<Editor>,
+    RunAccess { run, access }: RunAccess<Editor>,
+    request_id: RequestId,
 ) -> Result<impl IntoResponse, ApiError> {
-    db::runs::cancel(&app.db, run.id).await?;
+    let mut change = Mutation::begin(&app.db, access.origin(request_id)).await?;
+    if db::runs::cancel(&mut change, run.id).await? {
+        let entry = Entry::new(Action::RunCancel, Subject::Run(run.id));
+        change.commit(entry.of_project(access.id())).await?;
+    }
     let run = db::runs::find(&app.db, run.id)
         .await?
         .ok_or(ApiError::NotFound)?;

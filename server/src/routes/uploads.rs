@@ -4,7 +4,7 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use futures::StreamExt;
 use object_store::buffered::BufWriter;
@@ -15,15 +15,18 @@ use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use uuid::Uuid;
 
+use super::idempotency::{Answer, Begun, IdempotencyKey};
 use super::input::ApiQuery;
 use super::page::{Page, PageQuery, page, position};
 use crate::app::App;
 use crate::auth::{Editor, ProjectAccess, Viewer};
 use crate::db;
+use crate::db::audit::{Action, Entry, Origin, Subject};
 use crate::db::runs::After;
 use crate::db::uploads::Upload;
 use crate::error::ApiError;
 use crate::storage::{temporary_key, upload_key};
+use crate::telemetry::RequestId;
 
 /// A client that sends nothing for this long is given up.
 const IDLE: Duration = Duration::from_secs(30);
@@ -67,10 +70,12 @@ impl From<Upload> for UploadResponse {
 pub async fn create(
     State(app): State<App>,
     access: ProjectAccess<Editor>,
+    request_id: RequestId,
     ApiQuery(query): ApiQuery<CreateQuery>,
+    key: IdempotencyKey,
     headers: HeaderMap,
     body: Body,
-) -> Result<impl IntoResponse, ApiError> {
+) -> Result<Response, ApiError> {
     check_name(&query.name)?;
     let max = app.config.max_upload_bytes;
     let announced = headers
@@ -80,31 +85,28 @@ pub async fn create(
     if announced.is_some_and(|length| length > max) {
         return Err(ApiError::TooLarge(max));
     }
-    let project = access.id();
+    let upload = NewUpload {
+        project: access.id(),
+        name: query.name,
+        key,
+        origin: access.origin(request_id),
+    };
     // A task of its own: when the client goes away this handler is dropped, and the task still
     // cleans up.
-    let (upload, new) = tokio::spawn(store(app, project, query.name, body))
+    tokio::spawn(store(app, upload, body))
         .await
-        .map_err(|error| ApiError::Internal(format!("upload: {error}")))??;
-    let location = format!("/api/v2/projects/{project}/uploads/{}", upload.id);
-    let status = if new {
-        StatusCode::CREATED
-    } else {
-        StatusCode::OK
-    };
-    Ok((
-        status,
-        [(header::LOCATION, location)],
-        Json(UploadResponse::from(upload)),
-    ))
+        .map_err(|error| ApiError::Internal(format!("upload: {error}")))?
 }
 
-async fn store(
-    app: App,
+/// An upload to be made.
+struct NewUpload {
     project: Uuid,
     name: String,
-    body: Body,
-) -> Result<(Upload, bool), ApiError> {
+    key: IdempotencyKey,
+    origin: Origin,
+}
+
+async fn store(app: App, new: NewUpload, body: Body) -> Result<Response, ApiError> {
     let temporary = temporary_key();
     let mut writer = app.storage.writer(&temporary);
     let copied = tokio::time::timeout(
@@ -120,7 +122,7 @@ async fn store(
             return Err(error);
         }
     };
-    let key = upload_key(project, &sha256);
+    let key = upload_key(new.project, &sha256);
     if let Err(error) = app.storage.promote(&temporary, &key).await {
         if let Err(error) = app.storage.delete(&temporary).await {
             tracing::warn!(%error, key = %temporary, "a temporary object is left behind");
@@ -128,7 +130,32 @@ async fn store(
         return Err(error.into());
     }
     let size = i64::try_from(size).map_err(|error| ApiError::Internal(error.to_string()))?;
-    Ok(db::uploads::insert(&app.db, project, &name, &sha256, size).await?)
+    record(&app, new, &sha256, size).await
+}
+
+/// Records an upload whose content is stored.
+async fn record(app: &App, new: NewUpload, sha256: &[u8], size: i64) -> Result<Response, ApiError> {
+    let project = new.project;
+    let request = [project.as_bytes(), new.name.as_bytes(), sha256];
+    let idempotency = new.key.of_request(&request);
+    let mut creation = match idempotency.begin(&app.db, new.origin).await? {
+        Begun::New(creation) => creation,
+        Begun::Before(response) => return Ok(response),
+    };
+    let (upload, is_new) =
+        db::uploads::insert(&mut creation, project, &new.name, sha256, size).await?;
+    let id = upload.id;
+    let location = format!("/api/v2/projects/{project}/uploads/{id}");
+    let body = UploadResponse::from(upload);
+    if !is_new {
+        return Ok((StatusCode::OK, [(header::LOCATION, location)], Json(body)).into_response());
+    }
+    let entry = Entry::new(Action::UploadCreate, Subject::Upload(id))
+        .of_project(project)
+        .with("sha256", &hex::encode(sha256))
+        .with("size", &size);
+    let answer = Answer::new(StatusCode::CREATED, location, &body)?;
+    creation.commit(entry, answer).await
 }
 
 /// Copies the body, and only completes the object when all of it was good.

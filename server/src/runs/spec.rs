@@ -1,6 +1,6 @@
 //! Whether a specification can be run in a project; every mistake is found at once.
 
-use crds::decode::{SpecError, for_the_cli_only, spec_from_value};
+use crds::decode::{SpecError, for_the_cli_only, rest_of, spec_from_value};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use sqlx::PgPool;
@@ -38,18 +38,20 @@ pub async fn check(db: &PgPool, project: Uuid, raw: Value) -> Result<Checked, Ap
     let spec = match spec_from_value(&raw) {
         Ok(spec) => spec,
         Err(found) => {
+            let rest = rest_of(&raw, &found);
             // Shape errors first, in the order of the document.
             errors.splice(0..0, found);
+            if let Some(rest) = rest {
+                errors.extend(planned(move || engine::mistakes_in_the_rest(&rest)).await?);
+            }
             return Err(ApiError::InvalidSpecification(errors));
         }
     };
-    // Expressions are parsed by the SQL planner: short, but no work for a thread that serves.
-    let (spec, found) = tokio::task::spawn_blocking(move || {
+    let (spec, found) = planned(move || {
         let found = engine::validate(&spec).err().unwrap_or_default();
         (spec, found)
     })
-    .await
-    .map_err(|error| ApiError::Internal(format!("validation: {error}")))?;
+    .await?;
     errors.extend(found);
     if !errors.is_empty() {
         return Err(ApiError::InvalidSpecification(errors));
@@ -61,6 +63,15 @@ pub async fn check(db: &PgPool, project: Uuid, raw: Value) -> Result<Checked, Ap
     let spec = serde_json::to_value(&spec)
         .map_err(|error| ApiError::Internal(format!("writing a specification: {error}")))?;
     Ok(Checked { spec, hash })
+}
+
+/// Expressions are parsed by the SQL planner: short, but no work for a thread that serves.
+async fn planned<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, ApiError> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| ApiError::Internal(format!("validation: {error}")))
 }
 
 async fn check_dataset(

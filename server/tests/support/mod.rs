@@ -2,14 +2,17 @@
 
 #![expect(dead_code, reason = "each test program uses a part of this")]
 
+use argon2::password_hash::PasswordHasher;
+use argon2::{Argon2, Params};
 use jsonwebtoken::jwk::Jwk;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use reqwest::{Client, RequestBuilder, Response, StatusCode};
-use secrecy::SecretString;
 use serde_json::{Value, json};
 use server::app::App;
-use server::auth::password;
+use server::auth::token::Bearer;
 use server::config::Config;
+use server::db::audit::{Action, Actor, Entry, Mutation, Origin, Subject};
+use server::db::members::Role;
 use server::{db, router, runs};
 use sqlx::PgPool;
 use std::collections::HashMap;
@@ -42,6 +45,24 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.stop.cancel();
     }
+}
+
+/// The URL of a test's own database.
+pub fn database_url(db: &PgPool) -> String {
+    let base = std::env::var("DATABASE_URL").unwrap();
+    let (server, _) = base.rsplit_once('/').unwrap();
+    format!("{server}/{}", db.connect_options().get_database().unwrap())
+}
+
+/// The program with a good configuration on a test's own database.
+pub fn program(db: &PgPool, directory: &TempDir) -> assert_cmd::Command {
+    let mut command = assert_cmd::Command::cargo_bin("reconciliation-server").unwrap();
+    command
+        .env_clear()
+        .envs(variables(directory))
+        .env("DATABASE_URL", database_url(db));
+    command.timeout(Duration::from_secs(30));
+    command
 }
 
 /// The variables of a good configuration.
@@ -130,7 +151,26 @@ impl Server {
         // Any argon2id hash will do where nobody logs in; hashing is slow in a debug build.
         let hash = "$argon2id$v=19$m=8,t=1,p=1$c29tZXNhbHQ$AAAAAAAAAAAAAAAAAAAAAA";
         let id = self.insert_user(email, hash, admin).await;
-        (id, self.app.tokens.issue(id).unwrap())
+        (id, self.session(id).await)
+    }
+
+    /// An access token of a new session.
+    pub async fn session(&self, user: Uuid) -> String {
+        self.app.tokens.issue(self.bearer(user).await).unwrap()
+    }
+
+    pub async fn bearer(&self, user: Uuid) -> Bearer {
+        let session = Uuid::new_v4();
+        sqlx::query(
+            "INSERT INTO sessions (id, user_id, expires_at) \
+             VALUES ($1, $2, now() + interval '1 day')",
+        )
+        .bind(session)
+        .bind(user)
+        .execute(&self.app.db)
+        .await
+        .unwrap();
+        Bearer { user, session }
     }
 
     pub async fn insert_user(&self, email: &str, hash: &str, admin: bool) -> Uuid {
@@ -149,17 +189,97 @@ impl Server {
     }
 
     pub async fn user_with_password(&self, email: &str) -> Uuid {
-        let hash = password::hash(&SecretString::from(PASSWORD)).unwrap();
-        self.insert_user(email, &hash, false).await
+        // As cheap as argon2id can be: what it costs is not what is tested.
+        let cheap = Argon2::from(Params::new(8, 1, 1, None).unwrap());
+        let hash = cheap.hash_password(PASSWORD.as_bytes()).unwrap();
+        self.insert_user(email, &hash.to_string(), false).await
     }
 
     /// A project owned by the user.
     pub async fn project(&self, slug: &str, owner: Uuid) -> Uuid {
-        db::projects::create(&self.app.db, slug, slug, owner)
+        let mut change = self.change().await;
+        let project = db::projects::create(&mut change, slug, slug, owner)
             .await
             .unwrap()
-            .unwrap()
-            .id
+            .unwrap();
+        let entry = Entry::new(Action::ProjectCreate, Subject::Project(project.id));
+        change.commit(entry).await.unwrap();
+        project.id
+    }
+
+    pub async fn change(&self) -> Mutation {
+        let origin = Origin {
+            actor: Actor::Command("test"),
+            request: Uuid::new_v4(),
+        };
+        Mutation::begin(&self.app.db, origin).await.unwrap()
+    }
+
+    /// Makes a user a member, past the API.
+    pub async fn member(&self, project: Uuid, email: &str, role: Role) {
+        let mut change = self.change().await;
+        let of = (db::members::Kind::User, email);
+        db::members::put(&mut change, project, of, role, None)
+            .await
+            .unwrap();
+        let entry = Entry::new(Action::MemberPut, Subject::Project(project));
+        change.commit(entry).await.unwrap();
+    }
+
+    /// Logs in, and gives the answer.
+    pub async fn login(&self, email: &str, password: &str) -> Value {
+        let body = json!({"email": email, "password": password});
+        let response = self.post("/api/v2/auth/login", &body).send().await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
+        json_of(response).await
+    }
+
+    /// A token for machines: its id and its secret.
+    pub async fn machine(&self, owner: &str, project: Uuid, role: &str) -> (Uuid, String) {
+        let path = format!("/api/v2/projects/{project}/tokens");
+        let body = json!({"name": Uuid::new_v4().to_string(), "role": role});
+        let response = self
+            .post(&path, &body)
+            .bearer_auth(owner)
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(response.status(), StatusCode::CREATED);
+        let token = json_of(response).await;
+        (
+            token["id"].as_str().unwrap().parse().unwrap(),
+            token["token"].as_str().unwrap().to_owned(),
+        )
+    }
+
+    /// The whole database as text, to look for what must not be in it.
+    pub async fn everything_stored(&self) -> String {
+        let tables: Vec<String> = sqlx::query_scalar(
+            "SELECT tablename::text FROM pg_tables WHERE schemaname = current_schema()",
+        )
+        .fetch_all(&self.app.db)
+        .await
+        .unwrap();
+        let mut text = String::new();
+        for table in tables {
+            let query = sqlx::AssertSqlSafe(format!("SELECT t::text FROM \"{table}\" t"));
+            let rows: Vec<String> = sqlx::query_scalar(query)
+                .fetch_all(&self.app.db)
+                .await
+                .unwrap();
+            text.push_str(&rows.join("\n"));
+        }
+        text
+    }
+
+    /// Entries of the audit log, oldest first: action, kind and id of actor, kind of subject.
+    pub async fn audited(&self) -> Vec<(String, String, Option<String>, String)> {
+        sqlx::query_as(
+            "SELECT action, actor_kind, actor, subject_kind FROM audit_log ORDER BY sequence",
+        )
+        .fetch_all(&self.app.db)
+        .await
+        .unwrap()
     }
 
     /// A user who owns a project.

@@ -39,12 +39,13 @@ fn dependencies_point_one_way() {
         (
             "crds",
             vec![
-                "engine", "server", "operator", "cli", "kube", "axum", "sqlx", "tokio",
+                "engine", "sources", "server", "operator", "cli", "kube", "axum", "sqlx", "tokio",
             ],
         ),
         (
             "engine",
             vec![
+                "sources",
                 "server",
                 "operator",
                 "cli",
@@ -57,7 +58,11 @@ fn dependencies_point_one_way() {
         ("server", vec!["operator", "cli", "kube", "k8s-openapi"]),
         (
             "operator",
-            vec!["engine", "server", "cli", "sqlx", "datafusion"],
+            vec!["engine", "sources", "server", "cli", "sqlx", "datafusion"],
+        ),
+        (
+            "sources",
+            vec!["server", "operator", "cli", "kube", "k8s-openapi", "axum"],
         ),
         ("cli", vec!["server", "operator", "kube", "axum", "sqlx"]),
     ];

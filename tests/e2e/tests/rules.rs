@@ -220,7 +220,7 @@ async fn jobs_that_are_wrong_are_refused_with_the_reason() -> Result<()> {
         (
             "/spec/passes/0/sum",
             json!({"column": "amount"}),
-            "exactly one of compare and sum",
+            "sum needs cardinality",
         ),
         (
             "/spec/passes/0",

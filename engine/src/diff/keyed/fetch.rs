@@ -3,13 +3,15 @@
 use super::join::RowSet;
 use super::table::{Group, Table};
 use crate::error::Error;
+use crate::memory::Holding;
 use crate::progress::Progress;
-use crate::source::Place;
+use crate::source::{Place, Rows};
+use crate::spill::{Spill, Spilled, weight_of};
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::compute::concat_batches;
 use datafusion::parquet::arrow::arrow_reader::{RowSelection, RowSelector};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Rows of a table to read, and their columns, by slot.
 pub struct Wanted<'a> {
@@ -21,16 +23,17 @@ pub struct Wanted<'a> {
     pub slots: Vec<usize>,
 }
 
-/// Reads the rows on `threads` threads, in the order of their files.
+/// Reads the rows on `threads` threads, in the order of their files. Over `limit` bytes they go to
+/// files.
 ///
 /// # Errors
-/// [`Error::Memory`] when they take over `limit` bytes; [`Error::Cancelled`].
+/// When they cannot be read or spilled; [`Error::Cancelled`].
 pub fn fetch<const N: usize>(
     wanted: &[Wanted<'_>; N],
     limit: u64,
     threads: usize,
     progress: &dyn Progress,
-) -> Result<[RecordBatch; N], Error> {
+) -> Result<[Rows; N], Error> {
     let tasks: Vec<(usize, Group)> = (0..N)
         .flat_map(|at| {
             wanted[at]
@@ -42,7 +45,18 @@ pub fn fetch<const N: usize>(
         .collect();
     let total = wanted.iter().map(|wanted| wanted.rows.count()).sum();
     let next = AtomicUsize::new(0);
-    let (bytes, picked) = (AtomicU64::new(0), AtomicU64::new(0));
+    let picked = AtomicU64::new(0);
+    let holding = Holding::new(limit);
+    let spills: [Mutex<Option<Spill>>; N] = [const { Mutex::new(None) }; N];
+    // Where a batch stands: by group, then as it comes.
+    let spill = |at: usize, place: (usize, usize), batch: &RecordBatch| {
+        let mut spill = spills[at].lock().unwrap_or_else(PoisonError::into_inner);
+        let spill = match spill.as_mut() {
+            Some(spill) => spill,
+            None => spill.insert(Spill::new()?),
+        };
+        spill.push_at(place, batch)
+    };
     let work = |_| {
         let mut parts = Vec::new();
         loop {
@@ -54,53 +68,55 @@ pub fn fetch<const N: usize>(
             let Some(selection) = selection(rows, group) else {
                 continue;
             };
-            let mut batches = Vec::new();
-            for batch in table.pick(group, slots, selection)? {
+            for (number, batch) in table.pick(group, slots, selection)?.enumerate() {
                 if progress.is_cancelled() {
                     return Err(Error::Cancelled);
                 }
                 let batch = batch?;
-                let size = batch.get_array_memory_size() as u64;
-                let size = bytes.fetch_add(size, Ordering::Relaxed) + size;
                 let new = batch.num_rows() as u64;
-                let done = picked.fetch_add(new, Ordering::Relaxed) + new;
-                // They are held while they are brought into one piece, sorted and written.
-                let needed = size.saturating_mul(COPIES);
-                if needed > limit {
-                    let all = u128::from(needed) * u128::from(total) / u128::from(done.max(1));
-                    return Err(Error::Memory {
-                        what: format!("{total} rows are to be listed, and their values take"),
-                        needed: u64::try_from(all).unwrap_or(u64::MAX),
-                        limit,
-                    });
+                let place = (index, number);
+                let size = weight_of(&batch);
+                if holding.take(size) {
+                    parts.push((place, batch));
+                } else {
+                    holding.give(size);
+                    spill(at, place, &batch)?;
                 }
-                batches.push(batch);
+                let done = picked.fetch_add(new, Ordering::Relaxed) + new;
                 progress.advance(done, total);
             }
-            parts.push((index, batches));
         }
     };
     let mut parts: Vec<_> = super::on_threads(threads, work)?
         .into_iter()
         .flatten()
         .collect();
-    parts.sort_by_key(|(index, _)| *index);
+    parts.sort_unstable_by_key(|(place, _)| *place);
     let mut batches = [const { Vec::new() }; N];
-    for (index, part) in parts {
-        batches[tasks[index].0].extend(part);
+    for (place, batch) in parts {
+        batches[tasks[place.0].0].push((place, batch));
     }
     let mut whole = Vec::with_capacity(N);
-    for (Wanted { table, slots, .. }, batches) in wanted.iter().zip(batches) {
+    for (Wanted { table, slots, .. }, (spill, batches)) in
+        wanted.iter().zip(spills.into_iter().zip(batches))
+    {
         let schema = Arc::new(table.schema.project(slots)?);
-        whole.push(concat_batches(&schema, &batches)?);
+        let spill = spill.into_inner().unwrap_or_else(PoisonError::into_inner);
+        whole.push(if let Some(mut spill) = spill {
+            for (place, batch) in batches {
+                spill.push_at(place, &batch)?;
+            }
+            spill.sort();
+            Rows::Spilled(Spilled::new(spill, schema))
+        } else {
+            let batches: Vec<RecordBatch> = batches.into_iter().map(|(_, batch)| batch).collect();
+            Rows::Held(concat_batches(&schema, &batches)?)
+        });
     }
     whole
         .try_into()
         .map_err(|_| Error::Internal("a part of a keyed diff is missing".into()))
 }
-
-/// How often a row's values stand in memory at a time.
-const COPIES: u64 = 2;
 
 /// The rows of a group that are in the set; none where there are none.
 fn selection(rows: &RowSet, group: Group) -> Option<RowSelection> {

@@ -4,12 +4,13 @@ use crate::error::Error;
 use crate::explain;
 use crate::outcome::Outcome;
 use crate::plan::PassPlan;
-use crate::records::{Records, key_texts, sortable};
+use crate::prepare::Prepared;
+use crate::records::{key_texts, sortable};
 use crate::report::{PairRows, pair_rows};
 use crate::score::Explained;
 use crds::matching::{Dataset, MatchingSpec};
 use datafusion::arrow::array::{ArrayRef, RecordBatch, UInt32Array, new_null_array};
-use datafusion::arrow::compute::{cast, concat_batches, take, take_record_batch};
+use datafusion::arrow::compute::{cast, concat_batches, take_record_batch};
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::row::Rows;
 use std::sync::Arc;
@@ -22,6 +23,8 @@ pub struct Listing<'a> {
     pass: &'a PassPlan,
     left: (&'a Dataset, SchemaRef),
     right: (&'a Dataset, SchemaRef),
+    /// The places of the left key's columns among the records' columns.
+    left_key: Vec<usize>,
     keys: &'a RecordBatch,
     sorted: Rows,
     order: Vec<u32>,
@@ -37,60 +40,37 @@ impl<'a> Listing<'a> {
         spec: &'a MatchingSpec,
         pass: &'a PassPlan,
         keys: &'a RecordBatch,
-        lefts: &Records,
-        rights: &Records,
+        [lefts, rights]: [&Prepared; 2],
     ) -> Result<Self, Error> {
         let sorted = sortable(keys.columns())?;
         let mut order: Vec<u32> = (0..).take(keys.num_rows()).collect();
         order.sort_unstable_by(|&a, &b| sorted.row(a as usize).cmp(&sorted.row(b as usize)));
+        let left = lefts.values.schema();
+        let key = spec.left.key.iter().map(|name| left.index_of(name));
         Ok(Self {
             pass,
-            left: (&spec.left, lefts.batch.schema()),
-            right: (&spec.right, rights.batch.schema()),
+            left_key: key.collect::<Result<_, _>>()?,
+            left: (&spec.left, left),
+            right: (&spec.right, rights.values.schema()),
             keys,
             sorted,
             order,
         })
     }
 
-    /// Gives the plain pairs and the others by left key, batch after batch, to `write`. `others` are
-    /// rows of the output, `rows` their left records among `lefts`, in the order of keys.
-    ///
-    /// # Errors
-    /// When `write` fails, or Arrow cannot write a value of the key.
-    pub fn merge(
-        &self,
-        others: &RecordBatch,
-        lefts: &Records,
-        rows: &[u32],
-        mut write: impl FnMut(&RecordBatch) -> Result<(), Error>,
-    ) -> Result<(), Error> {
-        let rows = UInt32Array::from(rows.to_vec());
-        let columns = self.left.0.key.iter().map(|name| {
-            let column = lefts.batch.column(lefts.batch.schema_ref().index_of(name)?);
-            take(column, &rows, None)
-        });
-        let theirs = sortable(&columns.collect::<Result<Vec<_>, _>>()?)?;
-        let mut next = 0;
-        for step in self.order.chunks(STEP) {
-            let plain = self.rows(step)?;
-            let first = next;
-            // Of the rows of both, which one comes when: the plain ones are numbered first.
-            let mut merged: Vec<u32> = Vec::with_capacity(step.len());
-            let mut number = plain.num_rows();
-            for (place, &row) in (0_u32..).zip(step) {
-                let key = self.sorted.row(row as usize);
-                while next < theirs.num_rows() && theirs.row(next) < key {
-                    merged.push(u32::try_from(number).unwrap_or(u32::MAX));
-                    (next, number) = (next + 1, number + 1);
-                }
-                merged.push(place);
-            }
-            let both = [plain, others.slice(first, next - first)];
-            let both = concat_batches(&others.schema(), &both)?;
-            write(&take_record_batch(&both, &UInt32Array::from(merged))?)?;
+    /// The places of the left key's columns.
+    #[must_use]
+    pub fn left_key(&self) -> &[usize] {
+        &self.left_key
+    }
+
+    /// Begins to list the plain pairs among others.
+    #[must_use]
+    pub fn merging(&self) -> Merging<'_> {
+        Merging {
+            listing: self,
+            next: 0,
         }
-        write(&others.slice(next, others.num_rows() - next))
     }
 
     /// Some plain pairs as rows of the output.
@@ -134,5 +114,78 @@ impl<'a> Listing<'a> {
             reasons: &reasons,
             groups: None,
         })
+    }
+}
+
+/// The plain pairs on their way into the list of all.
+pub struct Merging<'a> {
+    listing: &'a Listing<'a>,
+    /// The first plain pair that is not written yet.
+    next: usize,
+}
+
+impl Merging<'_> {
+    /// Gives more of the others to `write`, by left key, and the plain pairs before them. `others` are
+    /// rows of the output, `keys` the columns of their left keys.
+    ///
+    /// # Errors
+    /// When `write` fails, or Arrow cannot write a value of the key.
+    pub fn add(
+        &mut self,
+        others: &RecordBatch,
+        keys: &[ArrayRef],
+        write: &mut dyn FnMut(&RecordBatch) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let theirs = sortable(keys)?;
+        let (order, sorted) = (&self.listing.order, &self.listing.sorted);
+        let mut first = 0;
+        while first < others.num_rows() {
+            // So many plain pairs at most, and the others among and right after them.
+            let plain = &order[self.next..(self.next + STEP).min(order.len())];
+            let mut taken = 0;
+            let mut next = first;
+            // Of the rows of both, which one comes when: the plain ones are numbered first.
+            let mut merged: Vec<(bool, usize)> = Vec::new();
+            while next < others.num_rows() {
+                let key = theirs.row(next);
+                while taken < plain.len() && sorted.row(plain[taken] as usize) < key {
+                    merged.push((true, taken));
+                    taken += 1;
+                }
+                if taken == plain.len() && self.next + taken < order.len() {
+                    break;
+                }
+                merged.push((false, next - first));
+                next += 1;
+            }
+            let both = [
+                self.listing.rows(&plain[..taken])?,
+                others.slice(first, next - first),
+            ];
+            let both = concat_batches(&others.schema(), &both)?;
+            let merged = merged.into_iter().map(|(is_plain, place)| {
+                let place = if is_plain { place } else { taken + place };
+                u32::try_from(place).unwrap_or(u32::MAX)
+            });
+            let merged = UInt32Array::from_iter_values(merged);
+            write(&take_record_batch(&both, &merged)?)?;
+            self.next += taken;
+            first = next;
+        }
+        Ok(())
+    }
+
+    /// Gives the plain pairs that are left.
+    ///
+    /// # Errors
+    /// As [`Self::add`].
+    pub fn finish(
+        self,
+        write: &mut dyn FnMut(&RecordBatch) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        for step in self.listing.order[self.next..].chunks(STEP) {
+            write(&self.listing.rows(step)?)?;
+        }
+        Ok(())
     }
 }

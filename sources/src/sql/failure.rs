@@ -10,8 +10,8 @@ use sqlx::error::DatabaseError;
 use sqlx::postgres::{PgDatabaseError, PgErrorPosition};
 
 use super::Database;
-use crate::job::JobError;
-use crate::sources::spool;
+use crate::Error;
+use crate::spool;
 
 /// Why a query gave no rows.
 pub enum Failure {
@@ -35,11 +35,11 @@ pub enum Failure {
 
 impl Failure {
     /// What to tell of it: a mistake of the job where its text is wrong, else why the run failed.
-    pub fn told(self, place: &str, query: &str, database: &Database) -> JobError {
+    pub fn told(self, place: &str, query: &str, database: &Database) -> Error {
         let message = match self {
             Self::Query(error) if is_about_the_text(&error) => {
                 let (position, message) = explained(&error, query);
-                return JobError::Spec(vec![SpecError {
+                return Error::Spec(vec![SpecError {
                     path: place.to_owned(),
                     message: format!("{position}{message}"),
                 }]);
@@ -60,7 +60,7 @@ impl Failure {
             Self::Disk(error) | Self::Arrow(ArrowError::IoError(_, error)) => spool::failed(&error),
             Self::Arrow(error) => format!("the rows cannot be written ({error})"),
         };
-        JobError::Failed(format!("{place}: {message}"))
+        Error::Failed(format!("{place}: {message}"))
     }
 }
 

@@ -19,8 +19,7 @@ use sqlx::{AssertSqlSafe, Connection, Either, Executor, SqlSafeStr, Statement, r
 use tokio::time::timeout;
 
 use super::spool::Spool;
-use crate::job::JobError;
-use crate::progress::Bar;
+use super::{Error, Fetching};
 use columns::Columns;
 pub use database::Database;
 use failure::Failure;
@@ -52,9 +51,9 @@ pub async fn fetch(
     place: &str,
     query: &str,
     dataset: &Dataset,
-    bar: &Bar,
-) -> Result<Spool, JobError> {
-    let rows = fetched(database, query, dataset, bar).await;
+    progress: &dyn Fetching,
+) -> Result<Spool, Error> {
+    let rows = fetched(database, query, dataset, progress).await;
     rows.map_err(|failure| failure.told(place, query, database))
 }
 
@@ -62,7 +61,7 @@ async fn fetched(
     database: &Database,
     query: &str,
     dataset: &Dataset,
-    bar: &Bar,
+    progress: &dyn Fetching,
 ) -> Result<Spool, Failure> {
     let connecting = PgConnection::connect_with(&database.options);
     let mut connection = match timeout(CONNECT, connecting).await {
@@ -103,7 +102,7 @@ async fn fetched(
         }
         count += 1;
         if count % ROWS_PER_STEP == 0 {
-            bar.rows(count);
+            progress.rows(count);
         }
     }
     if count == 0 {

@@ -12,7 +12,7 @@ use arrow::error::ArrowError;
 use arrow::ipc::reader::StreamReader;
 use arrow::ipc::writer::StreamWriter;
 
-use crate::sources::spool::Spool;
+use crate::spool::Spool;
 
 /// The digits of the longest decimal.
 const MOST: u8 = 38;

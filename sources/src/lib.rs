@@ -11,13 +11,28 @@ use std::path::{Path, PathBuf};
 
 use crds::decode::SpecError;
 use crds::matching::{Dataset, Location, MatchingSpec};
-use engine::InputFile;
+use engine::{InputFile, Progress};
 use secrecy::SecretString;
 
-use crate::job::JobError;
-use crate::progress::Bar;
 use spool::Spool;
 use sql::Database;
+
+/// Why a job's files are not there.
+#[derive(Debug)]
+pub enum Error {
+    /// The job is wrong.
+    Spec(Vec<SpecError>),
+    /// It is right, and a source cannot be read. The message holds no password.
+    Failed(String),
+}
+
+/// Who is told what is being fetched, and how far it is.
+pub trait Fetching: Progress {
+    /// A source is begun.
+    fn fetching(&self, what: &str);
+    /// So many rows have come, where nobody knows how many there will be.
+    fn rows(&self, count: u64);
+}
 
 /// Files given on the command line instead of the job's sources.
 #[derive(Clone, Copy, Default)]
@@ -52,8 +67,8 @@ impl Sources {
         job: &Path,
         spec: &MatchingSpec,
         given: Given<'_>,
-        bar: &Bar,
-    ) -> Result<Self, JobError> {
+        progress: &dyn Fetching,
+    ) -> Result<Self, Error> {
         let place = |place, dataset, given| Place::of(job, place, dataset, given);
         let left = place("left", &spec.left, given.left)?;
         let right = place("right", &spec.right, given.right)?;
@@ -63,10 +78,10 @@ impl Sources {
             .transpose()?;
         let mut fetched = Vec::new();
         Ok(Self {
-            left: left.fetch("left", &mut fetched, bar).await?,
-            right: right.fetch("right", &mut fetched, bar).await?,
+            left: left.fetch("left", &mut fetched, progress).await?,
+            right: right.fetch("right", &mut fetched, progress).await?,
             rates: match rates {
-                Some(rates) => Some(rates.fetch("fx.rates", &mut fetched, bar).await?),
+                Some(rates) => Some(rates.fetch("fx.rates", &mut fetched, progress).await?),
                 None => None,
             },
             _fetched: fetched,
@@ -94,13 +109,13 @@ impl<'a> Place<'a> {
         place: &str,
         dataset: &'a Dataset,
         given: Option<&PathBuf>,
-    ) -> Result<Self, JobError> {
+    ) -> Result<Self, Error> {
         let source = &dataset.source;
         if let Some(path) = given {
             return Ok(Self::File(path.clone()));
         }
         let wrong = |field: &str, message: String| {
-            JobError::Spec(vec![SpecError {
+            Error::Spec(vec![SpecError {
                 path: format!("{place}.source{field}"),
                 message,
             }])
@@ -117,7 +132,7 @@ impl<'a> Place<'a> {
         if let Some(sql) = &source.sql {
             let variable = sql.secret_ref.variable();
             let failed = |message: &str| {
-                JobError::Failed(format!(
+                Error::Failed(format!(
                     "{place}.source.sql.secretRef: the environment variable {variable} {message}"
                 ))
             };
@@ -149,8 +164,8 @@ impl<'a> Place<'a> {
         self,
         place: &str,
         fetched: &mut Vec<Spool>,
-        bar: &Bar,
-    ) -> Result<InputFile, JobError> {
+        progress: &dyn Fetching,
+    ) -> Result<InputFile, Error> {
         let (bucket, key) = match self {
             Self::File(path) => return Ok(file(path)),
             Self::Object { bucket, key } => (bucket, key),
@@ -160,16 +175,16 @@ impl<'a> Place<'a> {
                 dataset,
             } => {
                 let place = format!("{place}.source.sql.query");
-                bar.fetching(&place);
-                let spool = sql::fetch(&database, &place, query, dataset, bar).await?;
+                progress.fetching(&place);
+                let spool = sql::fetch(&database, &place, query, dataset, progress).await?;
                 let path = spool.path();
                 fetched.push(spool);
                 return Ok(InputFile { path, name: place });
             }
         };
-        bar.fetching(&format!("{place}.source.uri"));
-        let failed = |message| JobError::Failed(format!("{place}.source.uri: {message}"));
-        let spool = s3::fetch(bucket, key, bar).await.map_err(failed)?;
+        progress.fetching(&format!("{place}.source.uri"));
+        let failed = |message| Error::Failed(format!("{place}.source.uri: {message}"));
+        let spool = s3::fetch(bucket, key, progress).await.map_err(failed)?;
         let path = spool.path();
         fetched.push(spool);
         let name = key.rsplit('/').next().unwrap_or(key).to_owned();

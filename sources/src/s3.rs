@@ -5,14 +5,13 @@ use std::error::Error as _;
 use std::io::Write;
 use std::time::Duration;
 
-use engine::Progress;
 use futures::StreamExt;
 use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::path::Path;
 use object_store::{ClientOptions, Error, ObjectStoreExt, RetryConfig};
 
+use super::Fetching;
 use super::spool::{self, Spool};
-use crate::progress::Bar;
 
 /// How long a connection may take, and how long nothing may come over it.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -32,7 +31,7 @@ const CREDENTIALS: [&str; 4] = [
 ///
 /// # Errors
 /// A message that names what is wrong and what to do, and no secret.
-pub async fn fetch(bucket: &str, key: &str, bar: &Bar) -> Result<Spool, String> {
+pub async fn fetch(bucket: &str, key: &str, progress: &dyn Fetching) -> Result<Spool, String> {
     let store = store(bucket)?;
     let path = Path::parse(key).map_err(|error| format!("the key cannot be read ({error})"))?;
     let told = |error: &Error| explained(error, bucket, key);
@@ -46,7 +45,7 @@ pub async fn fetch(bucket: &str, key: &str, bar: &Bar) -> Result<Spool, String> 
         let written = spool.file().write_all(&chunk);
         written.map_err(|error| spool::failed(&error))?;
         done += chunk.len() as u64;
-        bar.advance(done, size);
+        progress.advance(done, size);
     }
     if done != size {
         return Err(format!(

@@ -1,0 +1,302 @@
+//! `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header) on requests that create: repeated
+//! within a day they are answered as the first one was, and create nothing.
+//!
+//! The answer is kept in the transaction that creates, so a key stands for something that was done:
+//! after an error, or when the process dies, the same key may be tried again.
+
+use axum::body::Body;
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use sqlx::PgPool;
+use std::ops::{Deref, DerefMut};
+
+use super::input::ApiJson;
+use crate::app::App;
+use crate::db::audit::{Entry, Mutation, Origin};
+use crate::db::idempotency::{self, Kept, Key, Known};
+use crate::error::ApiError;
+
+const HEADER: &str = "idempotency-key";
+const REPLAYED: &str = "idempotency-replayed";
+const MAX_CHARACTERS: usize = 255;
+/// What is no part of a request's hash: a hash that is stored must not help to guess a password.
+const SECRET_FIELDS: &[&str] = &["password"];
+
+/// The header, where it is there.
+#[derive(Clone, Debug)]
+pub struct IdempotencyKey(Option<String>);
+
+impl FromRequestParts<App> for IdempotencyKey {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, ApiError> {
+        let mut values = parts.headers.get_all(HEADER).iter();
+        let key = match (values.next(), values.next()) {
+            (None, _) => return Ok(Self(None)),
+            (Some(value), None) => value.to_str().ok().and_then(parse),
+            (Some(_), Some(_)) => None,
+        };
+        key.map(|key| Self(Some(key))).ok_or_else(|| {
+            ApiError::bad_request(
+                "Idempotency-Key must be given once, with 1 to 255 visible ASCII characters",
+            )
+        })
+    }
+}
+
+/// The key of a header: a quoted string as the draft wants it, or the bare text that many send.
+fn parse(text: &str) -> Option<String> {
+    let text = text.trim();
+    let key = match text.strip_prefix('"') {
+        Some(rest) => rest.strip_suffix('"')?,
+        None => text,
+    };
+    let plain = |c: char| c.is_ascii_graphic() && !matches!(c, '"' | '\\');
+    let good = (1..=MAX_CHARACTERS).contains(&key.len()) && key.chars().all(plain);
+    good.then(|| key.to_owned())
+}
+
+impl IdempotencyKey {
+    /// The key together with what identifies the request.
+    #[must_use]
+    pub fn of_request(self, parts: &[&[u8]]) -> Idempotency {
+        Idempotency(self.0.map(|key| {
+            let mut hash = Sha256::new();
+            for part in parts {
+                hash.update((part.len() as u64).to_be_bytes());
+                hash.update(part);
+            }
+            (key, hash.finalize().into())
+        }))
+    }
+}
+
+/// A request's key and hash, where it came with a key.
+#[derive(Clone, Debug)]
+pub struct Idempotency(Option<(String, [u8; 32])>);
+
+/// A JSON body of a request that creates.
+#[derive(Debug)]
+pub struct Create<T> {
+    /// The body.
+    pub body: T,
+    /// The request's key.
+    pub idempotency: Idempotency,
+}
+
+impl<T: DeserializeOwned> FromRequest<App> for Create<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, ApiError> {
+        let (mut parts, body) = request.into_parts();
+        let key = IdempotencyKey::from_request_parts(&mut parts, app).await?;
+        let target = format!("{} {}", parts.method, parts.uri.path());
+        let request = Request::from_parts(parts, body);
+        if key.0.is_none() {
+            let ApiJson(body) = ApiJson::<T>::from_request(request, app).await?;
+            let idempotency = Idempotency(None);
+            return Ok(Self { body, idempotency });
+        }
+        let (head, body) = request.into_parts();
+        let bytes = super::input::read(body).await?;
+        let again = Request::from_parts(head, Body::from(bytes.clone()));
+        let ApiJson(body) = ApiJson::<T>::from_request(again, app).await?;
+        let mut value: Value = serde_json::from_slice(&bytes)
+            .map_err(|error| ApiError::bad_request(format!("the body is wrong: {error}")))?;
+        if let Value::Object(object) = &mut value {
+            object.retain(|name, _| !SECRET_FIELDS.contains(&name.as_str()));
+        }
+        let idempotency = key.of_request(&[target.as_bytes(), value.to_string().as_bytes()]);
+        Ok(Self { body, idempotency })
+    }
+}
+
+/// What a request with or without a key begins with.
+#[derive(Debug)]
+pub enum Begun {
+    /// It is to be carried out.
+    New(Creation),
+    /// It was carried out before; this was the answer.
+    Before(Response),
+}
+
+/// A change whose answer is kept with it.
+#[derive(Debug)]
+pub struct Creation {
+    change: Mutation,
+    key: Option<Key>,
+}
+
+impl Deref for Creation {
+    type Target = Mutation;
+
+    fn deref(&self) -> &Mutation {
+        &self.change
+    }
+}
+
+impl DerefMut for Creation {
+    fn deref_mut(&mut self) -> &mut Mutation {
+        &mut self.change
+    }
+}
+
+impl Idempotency {
+    /// Begins to create, unless the request was carried out before.
+    ///
+    /// # Errors
+    /// `IdempotencyKeyReused`, `IdempotencyKeyInUse`, errors of the database.
+    pub async fn begin(self, db: &PgPool, origin: Origin) -> Result<Begun, ApiError> {
+        let (kind, name) = origin.actor.parts();
+        let mut change = Mutation::begin(db, origin).await?;
+        let Some((key, request_hash)) = self.0 else {
+            return Ok(Begun::New(Creation { change, key: None }));
+        };
+        let key = Key {
+            caller: format!("{kind}:{}", name.unwrap_or_default()),
+            key,
+            request_hash,
+        };
+        match idempotency::reserve(&mut change, &key).await? {
+            Known::Nothing => Ok(Begun::New(Creation {
+                change,
+                key: Some(key),
+            })),
+            Known::Answer(kept) => replay(&kept).map(Begun::Before),
+            Known::OtherRequest => Err(ApiError::IdempotencyKeyReused),
+            Known::InUse => Err(ApiError::IdempotencyKeyInUse),
+        }
+    }
+}
+
+/// The answer to a request that created something.
+#[derive(Debug)]
+pub struct Answer {
+    status: StatusCode,
+    location: String,
+    etag: Option<String>,
+    body: String,
+    /// The body holds something that is shown once and stored nowhere.
+    secret: bool,
+}
+
+impl Answer {
+    /// An answer with a body.
+    ///
+    /// # Errors
+    /// When the body cannot be written, which is a defect.
+    pub fn new(
+        status: StatusCode,
+        location: String,
+        body: &impl Serialize,
+    ) -> Result<Self, ApiError> {
+        let body = serde_json::to_string(body)
+            .map_err(|error| ApiError::Internal(format!("writing an answer: {error}")))?;
+        Ok(Self {
+            status,
+            location,
+            etag: None,
+            body,
+            secret: false,
+        })
+    }
+
+    /// The version of what was created.
+    #[must_use]
+    pub fn with_etag(mut self, etag: String) -> Self {
+        self.etag = Some(etag);
+        self
+    }
+
+    /// The body holds a secret and is not kept.
+    #[must_use]
+    pub fn secret(mut self) -> Self {
+        self.secret = true;
+        self
+    }
+
+    fn kept(&self) -> Kept {
+        Kept {
+            // A status has three digits.
+            status: i16::try_from(self.status.as_u16()).unwrap_or_default(),
+            location: Some(self.location.clone()),
+            etag: self.etag.clone(),
+            body: (!self.secret).then(|| self.body.clone()),
+        }
+    }
+}
+
+impl Creation {
+    /// Keeps what was created, its entry in the audit log and the answer, and gives the answer.
+    ///
+    /// # Errors
+    /// Errors of the database; nothing is kept then.
+    pub async fn commit(mut self, entry: Entry, answer: Answer) -> Result<Response, ApiError> {
+        let kept = answer.kept();
+        if let Some(key) = &self.key {
+            idempotency::keep(&mut self.change, key, &kept).await?;
+        }
+        self.change.commit(entry).await?;
+        let mut response = respond(&kept, answer.body);
+        if answer.secret {
+            let headers = response.headers_mut();
+            headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        }
+        Ok(response)
+    }
+}
+
+fn replay(kept: &Kept) -> Result<Response, ApiError> {
+    let Some(body) = &kept.body else {
+        return Err(ApiError::conflict(format!(
+            "the request with this Idempotency-Key created {}; its secret was shown then and is \
+             stored nowhere, so delete it and create another",
+            kept.location.as_deref().unwrap_or("something")
+        )));
+    };
+    let mut response = respond(kept, body.clone());
+    let headers = response.headers_mut();
+    headers.insert(REPLAYED, HeaderValue::from_static("true"));
+    Ok(response)
+}
+
+fn respond(kept: &Kept, body: String) -> Response {
+    let status = u16::try_from(kept.status).ok();
+    let status = status.and_then(|status| StatusCode::from_u16(status).ok());
+    let mut response = (status.unwrap_or(StatusCode::OK), body).into_response();
+    let headers = response.headers_mut();
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
+    for (name, value) in [
+        (header::LOCATION, &kept.location),
+        (header::ETAG, &kept.etag),
+    ] {
+        if let Some(value) = value.as_ref().and_then(|it| HeaderValue::from_str(it).ok()) {
+            headers.insert(name, value);
+        }
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse;
+
+    #[test]
+    fn a_key_is_a_quoted_string_or_a_bare_text() {
+        assert_eq!(parse("\"8e03\""), Some("8e03".to_owned()));
+        assert_eq!(parse(" 8e03 "), Some("8e03".to_owned()));
+        let long = "x".repeat(256);
+        for wrong in ["", "\"\"", "\"open", "a b", "a\"b", "ü", long.as_str()] {
+            assert_eq!(parse(wrong), None, "{wrong}");
+        }
+    }
+}
