@@ -11,7 +11,6 @@ pub use check::{mistakes_in_the_rest, of_schema, validate, words};
 
 use crate::assign::{Edge, Rules};
 use crate::expression::{self, Entry};
-use crate::outcome::Side;
 use crate::score::levels::Levels;
 use crate::split::weighed::{Measure, Thresholds};
 use crate::sum::SumPlan;

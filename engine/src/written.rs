@@ -6,6 +6,14 @@ use datafusion::arrow::datatypes::{DataType, Int64Type};
 use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 
+/// The text of one value; empty for a null.
+///
+/// # Errors
+/// Those of [`Texts::of`] and [`Texts::text`].
+pub fn text(column: &ArrayRef, row: usize) -> Result<String, ArrowError> {
+    Texts::of(column)?.text(row)
+}
+
 /// Writes the values of one column. A date or a time that lies beyond every calendar, as a damaged
 /// file may hold, is written as the number that it is stored as.
 pub struct Texts<'a> {
