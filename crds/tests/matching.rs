@@ -4,6 +4,7 @@ use crds::decode::{for_the_cli_only, spec_from_yaml};
 use crds::matching::{Location, SecretKey};
 use rstest::rstest;
 use serde_json::json;
+use std::fmt::Write;
 
 const GOOD: &str = "
 left: {source: {uri: a.csv}, key: [id], columns: [{name: amount, type: 'decimal(18,2)'}]}
@@ -250,9 +251,10 @@ fn aliases_that_stand_for_more_than_a_specification_holds_are_refused() {
     let text = "x".repeat(10_000);
     let aliases = "*a, ".repeat(2_000);
     let bomb = format!("left: &a [\"{text}\"]\nright: [{aliases}]\npasses: []\n");
-    let doubling: String = (1..40)
-        .map(|at| format!("a{at}: &a{at} [*a{}, *a{}]\n", at - 1, at - 1))
-        .collect();
+    let mut doubling = String::new();
+    for (at, before) in (1..40).zip(0..) {
+        writeln!(doubling, "a{at}: &a{at} [*a{before}, *a{before}]").unwrap();
+    }
     let doubling = format!("a0: &a0 [1, 2]\n{doubling}");
     for text in [bomb, doubling] {
         let errors = crds::decode::spec_from_yaml(&text).unwrap_err();
