@@ -14,6 +14,10 @@ const HEADER: &str = "id,ref,amount,day,memo,ccy\n";
 
 /// A job.
 #[derive(Clone, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a field of a specification that is there or not"
+)]
 pub struct Job {
     left: Side,
     right: Side,
