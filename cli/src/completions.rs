@@ -1,10 +1,11 @@
 //! `reconcile completions`.
 
-use std::io;
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory};
 use clap_complete::Shell;
+
+use crate::stdout;
 
 /// What to print completions for.
 #[derive(Args)]
@@ -15,11 +16,12 @@ pub struct Arguments {
 
 /// Prints the script.
 pub fn run(arguments: &Arguments) -> ExitCode {
+    let mut script = Vec::new();
     clap_complete::generate(
         arguments.shell,
         &mut crate::Cli::command(),
         "reconcile",
-        &mut io::stdout(),
+        &mut script,
     );
-    ExitCode::SUCCESS
+    stdout::print(&String::from_utf8_lossy(&script))
 }

@@ -13,6 +13,8 @@ use sources::{Given, Sources};
 use crate::FAILED;
 use crate::job::{self, JobError};
 use crate::progress::Bar;
+use crate::stdout;
+use crate::threads::Threads;
 
 /// The widest bar, in characters.
 const WIDEST: f64 = 20.0;
@@ -54,6 +56,8 @@ pub struct Arguments {
     /// Read the right side from this file instead of the job's source
     #[arg(long, value_name = "FILE")]
     right_file: Option<PathBuf>,
+    #[command(flatten)]
+    threads: Threads,
 }
 
 /// Runs the job and tells why two of its records are a pair, or why not.
@@ -63,23 +67,17 @@ pub fn run(arguments: &Arguments) -> ExitCode {
         Err(error) => return error.report(&arguments.job),
     };
     let bar = Arc::new(Bar::new());
-    let result = job::block_on(explain(arguments, spec, &bar));
+    let result = job::block_on(arguments.threads, explain(arguments, spec, &bar));
     bar.finish();
     match result {
         Ok(explanation) if arguments.json => match serde_json::to_string_pretty(&explanation) {
-            Ok(text) => {
-                println!("{text}");
-                ExitCode::SUCCESS
-            }
+            Ok(text) => stdout::print(&(text + "\n")),
             Err(error) => {
                 eprintln!("error: {error}");
                 ExitCode::from(FAILED)
             }
         },
-        Ok(explanation) => {
-            print!("{}", page(&explanation));
-            ExitCode::SUCCESS
-        }
+        Ok(explanation) => stdout::print(&page(&explanation)),
         Err(error) => error.report(&arguments.job),
     }
 }

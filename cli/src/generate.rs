@@ -19,7 +19,7 @@ use std::str::FromStr;
 
 use clap::{Args, Subcommand};
 
-use crate::FAILED;
+use crate::{FAILED, stdout};
 use output::Folder;
 
 /// What to generate.
@@ -128,10 +128,7 @@ pub fn run(arguments: &Arguments) -> ExitCode {
         }),
     };
     match written {
-        Ok(counts) => {
-            println!("{counts}");
-            ExitCode::SUCCESS
-        }
+        Ok(counts) => stdout::print(&format!("{counts}\n")),
         Err(message) => {
             eprintln!("error: {message}");
             ExitCode::from(FAILED)

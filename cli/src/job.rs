@@ -8,6 +8,7 @@ use crds::decode::{SpecError, rest_of_yaml, spec_from_yaml};
 use crds::matching::MatchingSpec;
 use engine::Error;
 
+use crate::threads::Threads;
 use crate::{FAILED, WRONG};
 
 /// Why a job cannot be run.
@@ -106,8 +107,11 @@ fn is_manifest(text: &str) -> bool {
 ///
 /// # Errors
 /// Those of the work, or of the system that has no threads for it.
-pub fn block_on<T>(work: impl Future<Output = Result<T, JobError>>) -> Result<T, JobError> {
-    let runtime = tokio::runtime::Runtime::new();
+pub fn block_on<T>(
+    threads: Threads,
+    work: impl Future<Output = Result<T, JobError>>,
+) -> Result<T, JobError> {
+    let runtime = threads.start();
     let runtime = runtime.map_err(|error| JobError::Failed(error.to_string()))?;
     runtime.block_on(work)
 }

@@ -7,7 +7,9 @@ mod job;
 mod profile;
 mod progress;
 mod run;
+mod stdout;
 mod table;
+mod threads;
 mod train;
 mod validate;
 

@@ -11,6 +11,7 @@ use engine::profile::{ColumnProfile, Profile, declarations};
 use engine::{Error, InputFile};
 
 use crate::progress::Bar;
+use crate::stdout;
 use crate::table::grouped;
 use crate::{FAILED, WRONG};
 
@@ -72,16 +73,10 @@ pub fn run(arguments: &Arguments) -> ExitCode {
     bar.finish();
     match profile {
         Ok(profile) if arguments.json => match serde_json::to_string_pretty(&profile) {
-            Ok(json) => {
-                println!("{json}");
-                ExitCode::SUCCESS
-            }
+            Ok(json) => stdout::print(&(json + "\n")),
             Err(error) => failed(&error.to_string()),
         },
-        Ok(profile) => {
-            print!("{}", page(&profile));
-            ExitCode::SUCCESS
-        }
+        Ok(profile) => stdout::print(&page(&profile)),
         Err(Error::Spec(errors)) => {
             for error in errors {
                 eprintln!("error: {}", error.message);

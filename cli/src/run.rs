@@ -1,5 +1,6 @@
 //! `reconcile run`.
 
+use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -11,6 +12,8 @@ use sources::{Given, Sources};
 
 use crate::job::{self, JobError};
 use crate::progress::Bar;
+use crate::stdout;
+use crate::threads::Threads;
 use crate::{FAILED, table};
 
 /// What to run and where to put it.
@@ -33,6 +36,8 @@ pub struct Arguments {
     /// Read the rates of `fx` from this file instead of the job's source
     #[arg(long, value_name = "FILE")]
     rates: Option<PathBuf>,
+    #[command(flatten)]
+    threads: Threads,
 }
 
 /// Runs the job.
@@ -51,7 +56,7 @@ pub fn run(arguments: &Arguments) -> ExitCode {
     });
     let page = spec.formats().contains(&OutputFormat::Html);
     let bar = Arc::new(Bar::new());
-    let result = job::block_on(carry_out(arguments, spec, &out, &bar));
+    let result = job::block_on(arguments.threads, carry_out(arguments, spec, &out, &bar));
     bar.finish();
     match result {
         Ok(summary) => {
@@ -86,19 +91,18 @@ async fn carry_out(
 }
 
 fn report(summary: &Summary, json: bool, out: &Path, page: Option<&Path>) -> ExitCode {
-    if json {
-        match serde_json::to_string_pretty(summary) {
-            Ok(text) => println!("{text}"),
-            Err(error) => {
-                eprintln!("error: {error}");
-                return ExitCode::from(FAILED);
-            }
-        }
-    } else {
-        print!("{}", table::of(summary, out));
+    if !json {
+        let mut text = table::of(summary, out);
         if let Some(page) = page {
-            println!("report in {}", page.display());
+            let _ = writeln!(text, "report in {}", page.display());
+        }
+        return stdout::print(&text);
+    }
+    match serde_json::to_string_pretty(summary) {
+        Ok(text) => stdout::print(&(text + "\n")),
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::from(FAILED)
         }
     }
-    ExitCode::SUCCESS
 }

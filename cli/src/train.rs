@@ -12,6 +12,8 @@ use sources::{Given, Sources};
 
 use crate::job::{self, JobError};
 use crate::progress::Bar;
+use crate::stdout;
+use crate::threads::Threads;
 
 /// What to train and where to put it.
 #[derive(Args)]
@@ -27,6 +29,8 @@ pub struct Arguments {
     /// Read the right side from this file instead of the job's source
     #[arg(long, value_name = "FILE")]
     right: Option<PathBuf>,
+    #[command(flatten)]
+    threads: Threads,
 }
 
 /// Trains the job's passes on all of their records.
@@ -36,13 +40,12 @@ pub fn run(arguments: &Arguments) -> ExitCode {
         Err(error) => return error.report(&arguments.job),
     };
     let bar = Arc::new(Bar::new());
-    let result = job::block_on(train(arguments, spec, &bar));
+    let result = job::block_on(arguments.threads, train(arguments, spec, &bar));
     bar.finish();
     match result {
         Ok(model) => {
-            print!("{}", table(&model));
-            println!("model in {}", arguments.out.display());
-            ExitCode::SUCCESS
+            let place = arguments.out.display();
+            stdout::print(&format!("{}model in {place}\n", table(&model)))
         }
         Err(error) => error.report(&arguments.job),
     }

@@ -11,6 +11,8 @@ use sources::{Given, Sources};
 
 use crate::job::{self, JobError};
 use crate::progress::Bar;
+use crate::stdout;
+use crate::threads::Threads;
 
 /// Which job to check.
 #[derive(Args)]
@@ -36,22 +38,19 @@ pub fn run(arguments: &Arguments) -> ExitCode {
         Err(error) => return error.report(&arguments.job),
     };
     let passes = spec.passes.len();
-    println!(
-        "{}: ok, {passes} {}",
-        arguments.job.display(),
-        if passes == 1 { "pass" } else { "passes" }
-    );
+    let noun = if passes == 1 { "pass" } else { "passes" };
+    let printed = stdout::print(&format!(
+        "{}: ok, {passes} {noun}\n",
+        arguments.job.display()
+    ));
     if !arguments.plan {
-        return ExitCode::SUCCESS;
+        return printed;
     }
     let bar = Arc::new(Bar::new());
-    let planned = job::block_on(plan(arguments, spec, &bar));
+    let planned = job::block_on(Threads::default(), plan(arguments, spec, &bar));
     bar.finish();
     match planned {
-        Ok(text) => {
-            print!("{text}");
-            ExitCode::SUCCESS
-        }
+        Ok(text) => stdout::print(&text),
         Err(error) => error.report(&arguments.job),
     }
 }

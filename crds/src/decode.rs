@@ -10,6 +10,7 @@ mod fields;
 mod pass;
 mod rest;
 mod run;
+mod yaml;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -86,7 +87,7 @@ enum Part<'v> {
 }
 
 fn document(text: &str) -> Result<Value, Vec<SpecError>> {
-    serde_yaml::from_str(text).map_err(|error| {
+    yaml::value(text).map_err(|error| {
         vec![SpecError {
             path: String::new(),
             message: format!("this is not YAML: {error}"),

@@ -2,12 +2,15 @@
 //!
 //! `RECONCILE_FUZZ_INPUTS=100000 cargo test -p crds --test fuzz` tries that many.
 
+mod inputs;
+
 use crds::decode::{rest_of_yaml, spec_from_value, spec_from_yaml};
 use proptest::prelude::Rng;
-use proptest::test_runner::{RngAlgorithm, TestRng};
+use proptest::test_runner::TestRng;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Inputs unless the environment asks for more.
-const INPUTS: usize = 2_000;
+const INPUTS: u64 = 2_000;
 
 const SPEC: &str = r#"
 left:
@@ -114,38 +117,45 @@ fn mutated(random: &mut TestRng) -> String {
 
 #[test]
 fn damaged_specifications_are_decoded_or_have_errors() {
-    let inputs = std::env::var("RECONCILE_FUZZ_INPUTS")
-        .ok()
-        .map_or(INPUTS, |count| count.parse().unwrap());
     let valid = spec_from_yaml(SPEC).unwrap();
     assert_eq!(valid.passes.len(), 4);
-    let mut random = TestRng::from_seed(RngAlgorithm::ChaCha, &[11; 32]);
-    let (mut decoded, mut refused, mut with_rest) = (0, 0, 0);
-    for _ in 0..inputs {
-        let text = mutated(&mut random);
-        match spec_from_yaml(&text) {
-            Ok(spec) => {
-                decoded += 1;
-                // What is decoded means the same once it is written and read again.
-                let json = serde_json::from_str(&spec.canonical_json()).unwrap();
-                assert_eq!(spec_from_value(&json).as_ref(), Ok(&spec), "{text}");
-            }
-            Err(errors) => {
-                refused += 1;
-                assert!(!errors.is_empty(), "{text}");
-                assert!(errors.iter().all(|e| !e.message.is_empty()), "{text}");
-                // Where something is left, it is in other places than the mistakes.
-                if let Some(rest) = rest_of_yaml(&text, &errors) {
-                    with_rest += 1;
-                    let found = |e| rest.is_of_the_document(e);
-                    assert!(!errors.iter().any(found), "{text}");
+    let (decoded, refused) = (AtomicU64::new(0), AtomicU64::new(0));
+    let with_rest = AtomicU64::new(0);
+    let tried = inputs::each(
+        "specifications",
+        INPUTS,
+        || (),
+        |(), input| {
+            let text = mutated(&mut inputs::random(input));
+            match spec_from_yaml(&text) {
+                Ok(spec) => {
+                    decoded.fetch_add(1, Ordering::Relaxed);
+                    // What is decoded means the same once it is written and read again.
+                    let json = serde_json::from_str(&spec.canonical_json()).unwrap();
+                    assert_eq!(spec_from_value(&json).as_ref(), Ok(&spec), "{text}");
+                }
+                Err(errors) => {
+                    refused.fetch_add(1, Ordering::Relaxed);
+                    assert!(!errors.is_empty(), "{text}");
+                    assert!(errors.iter().all(|e| !e.message.is_empty()), "{text}");
+                    // Where something is left, it is in other places than the mistakes.
+                    if let Some(rest) = rest_of_yaml(&text, &errors) {
+                        with_rest.fetch_add(1, Ordering::Relaxed);
+                        let found = |e| rest.is_of_the_document(e);
+                        assert!(!errors.iter().any(found), "{text}");
+                    }
                 }
             }
-        }
-    }
-    assert!(
-        decoded * 20 > inputs && refused * 20 > inputs,
-        "{decoded} of {inputs}"
+        },
     );
-    assert!(with_rest * 5 > refused, "{with_rest} of {refused}");
+    let (decoded, refused) = (decoded.into_inner(), refused.into_inner());
+    assert_eq!(decoded + refused, tried);
+    if tried >= INPUTS {
+        assert!(
+            decoded * 40 > tried && refused * 40 > tried,
+            "{decoded} of {tried}"
+        );
+        let with_rest = with_rest.into_inner();
+        assert!(with_rest * 10 > refused, "{with_rest} of {refused}");
+    }
 }

@@ -4,6 +4,7 @@ use crds::decode::{for_the_cli_only, spec_from_yaml};
 use crds::matching::{Location, SecretKey};
 use rstest::rstest;
 use serde_json::json;
+use std::fmt::Write;
 
 const GOOD: &str = "
 left: {source: {uri: a.csv}, key: [id], columns: [{name: amount, type: 'decimal(18,2)'}]}
@@ -243,4 +244,34 @@ fn paths_of_a_manifest_start_with_spec() {
     let body = GOOD.replace('\n', "\n  ").replace("uri: a.csv", "uri: 7");
     let yaml = format!("kind: ReconciliationJob\nspec:\n  project: p{body}");
     assert_eq!(paths(&yaml), ["spec.left.source.uri"]);
+}
+
+#[test]
+fn aliases_that_stand_for_more_than_a_specification_holds_are_refused() {
+    let text = "x".repeat(10_000);
+    let aliases = "*a, ".repeat(2_000);
+    let bomb = format!("left: &a [\"{text}\"]\nright: [{aliases}]\npasses: []\n");
+    let mut doubling = String::new();
+    for (at, before) in (1..40).zip(0..) {
+        writeln!(doubling, "a{at}: &a{at} [*a{before}, *a{before}]").unwrap();
+    }
+    let doubling = format!("a0: &a0 [1, 2]\n{doubling}");
+    for text in [bomb, doubling] {
+        let errors = crds::decode::spec_from_yaml(&text).unwrap_err();
+        assert_eq!(errors.len(), 1);
+        assert!(
+            errors[0].message.starts_with("this is not YAML: "),
+            "{errors:?}"
+        );
+    }
+}
+
+#[test]
+fn a_key_that_occurs_twice_is_a_mistake_and_not_ignored() {
+    let twice = format!("{GOOD}\nleft: {{source: {{uri: other.csv}}}}\n");
+    let errors = crds::decode::spec_from_yaml(&twice).unwrap_err();
+    assert!(
+        errors[0].message.contains("the key `left` occurs twice"),
+        "{errors:?}"
+    );
 }

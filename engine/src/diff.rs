@@ -12,13 +12,13 @@ use crate::ledger::Pair;
 use crate::outcome::Outcome;
 use crate::plan::{ComparisonPlan, OwnedMethod};
 use crate::values::{Form, Values, Window};
+use crate::written::Texts;
 use datafusion::arrow::array::{
     Array, ArrayRef, AsArray, RecordBatch, StringArray, StringBuilder, UInt32Array,
 };
 use datafusion::arrow::compute::kernels::cmp::distinct;
 use datafusion::arrow::compute::take;
 use datafusion::arrow::datatypes::{DataType, Date32Type, Decimal128Type, Int64Type, i256};
-use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use std::collections::BTreeSet;
 
 /// How many pairs are compared in one go; it bounds the memory for similarities.
@@ -190,10 +190,9 @@ fn texts(
     found: &[Found],
     row: impl Fn(&Found) -> usize,
 ) -> Result<StringArray, Error> {
-    const OPTIONS: FormatOptions<'static> = FormatOptions::new();
-    let formatters = columns
+    let written = columns
         .iter()
-        .map(|column| ArrayFormatter::try_new(column, &OPTIONS))
+        .map(|column| Texts::of(column))
         .collect::<Result<Vec<_>, _>>()?;
     let mut builder = StringBuilder::new();
     let mut text = String::new();
@@ -203,7 +202,7 @@ fn texts(
             builder.append_null();
         } else {
             text.clear();
-            formatters[column].value(row).write(&mut text)?;
+            written[column].write(row, &mut text)?;
             builder.append_value(&text);
         }
     }

@@ -11,10 +11,10 @@ use crate::score::Explained;
 use crate::score::fellegi_sunter::Contribution;
 use crate::split::Why;
 use crate::sum::SumPlan;
+use crate::written;
 use crds::matching::Score;
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use datafusion::arrow::datatypes::{Decimal128Type, DecimalType};
-use datafusion::arrow::util::display::array_value_to_string;
 use std::fmt::Write;
 
 /// The longest part of a text that a reason shows, in characters.
@@ -185,7 +185,7 @@ fn value(column: &ArrayRef, row: usize) -> Result<String, Error> {
         return Ok("null".into());
     }
     let Some(texts) = column.as_string_opt::<i32>() else {
-        return Ok(array_value_to_string(column, row)?);
+        return Ok(written::text(column, row)?);
     };
     let whole = texts.value(row);
     let mut shown: String = whole.chars().take(LONGEST).collect();

@@ -6,6 +6,9 @@
 //! exactly as declared; one with other characters than letters, digits and `_` goes in double
 //! quotes.
 
+mod depth;
+mod growth;
+
 use crds::matching::Bound;
 use datafusion::arrow::array::{ArrayRef, RecordBatch};
 use datafusion::arrow::datatypes::{DataType, Field, Schema};
@@ -136,6 +139,9 @@ impl fmt::Display for Near {
 /// What is wrong with a `near`, for the person who wrote it. Text that is no SQL at all is passed
 /// on to [`plan`].
 pub fn entry(session: &SessionContext, text: &str) -> Result<Entry, String> {
+    if let Some(reason) = depth::refused(text) {
+        return Err(reason);
+    }
     let state = session.state();
     let dialect = state.config().options().sql_parser.dialect;
     let Ok(parsed) = state.sql_to_expr_with_alias(text, &dialect) else {
@@ -260,6 +266,9 @@ pub fn plan(
     sql: &str,
     columns: &dyn Fn(&str) -> Lookup,
 ) -> Result<(Expr, DFSchema), String> {
+    if let Some(reason) = depth::refused(sql) {
+        return Err(reason);
+    }
     let state = session.state();
     let dialect = state.config().options().sql_parser.dialect;
     let mut parsed = state
@@ -361,7 +370,7 @@ fn allowed(expr: &Expr) -> Result<(), String> {
             TreeNodeRecursion::Continue
         })
     });
-    match (refusal, walked) {
+    match (refusal.or_else(|| growth::refused(expr)), walked) {
         (Some(reason), _) => Err(reason),
         (None, Err(error)) => Err(brief(&error)),
         (None, Ok(_)) => Ok(()),

@@ -16,11 +16,11 @@ use crate::plan::Plan;
 use crate::prepare::{Inputs, PlainRows, Prepared};
 use crate::progress::{Phase, Progress};
 use crate::values::Form;
+use crate::written;
 use crate::{InputFile, Opened, diff, given_model, open, validate};
 use answer::{ColumnDifference, Explanation, RecordAnswer, Value};
 use crds::matching::MatchingSpec;
 use datafusion::arrow::array::{Array, ArrayRef};
-use datafusion::arrow::util::display::array_value_to_string;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -200,5 +200,5 @@ fn text(column: &ArrayRef, row: usize) -> Result<Option<String>, Error> {
     if column.is_null(row) {
         return Ok(None);
     }
-    Ok(Some(array_value_to_string(column, row)?))
+    Ok(Some(written::text(column, row)?))
 }

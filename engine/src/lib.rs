@@ -33,8 +33,10 @@ mod split;
 #[cfg(test)]
 mod stored_tests;
 mod sum;
+mod threads;
 pub mod utils;
 mod values;
+mod written;
 
 pub use crds::decode::SpecError;
 pub use error::Error;
@@ -63,7 +65,6 @@ use report::{Draft, Results};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::thread::available_parallelism;
 use std::time::Instant;
 
 /// The output that holds what a run learned.
@@ -109,11 +110,11 @@ pub struct InputFile {
     pub name: String,
 }
 
-/// Runs a reconciliation on the current tokio runtime, whose threads it keeps busy, and writes
-/// `summary.json`, `pairs.parquet`, `differences.parquet`, `unmatched_left.parquet`,
+/// Runs a reconciliation on the current tokio runtime, on as many threads as it has workers, and
+/// writes `summary.json`, `pairs.parquet`, `differences.parquet`, `unmatched_left.parquet`,
 /// `unmatched_right.parquet`, `rejected.parquet`, `duplicates.parquet` and, if asked for,
-/// `pairs.csv`, `report.html` and `report.xlsx` into the output folder; and `model.json` where a pass with `score: fellegiSunter`
-/// was trained.
+/// `pairs.csv`, `report.html` and `report.xlsx` into the output folder; and `model.json` where a
+/// pass with `score: fellegiSunter` was trained.
 ///
 /// # Errors
 /// See [`Error`]. The output folder is then as it was before.
@@ -137,6 +138,7 @@ async fn run_within(
         model,
     } = request;
     validate(&spec).map_err(Error::Spec)?;
+    report::check(&out_dir)?;
     let model = given_model(&spec, model.as_deref())?;
     let opened = open(
         spec,
@@ -316,7 +318,7 @@ async fn open(
     progress: &Arc<dyn Progress>,
 ) -> Result<Opened, Error> {
     let spec = Arc::new(spec);
-    let session = expression::session(available_parallelism().map_or(1, usize::from));
+    let session = expression::session(threads::count());
     progress.phase(Phase::Read);
     let sides = read_both(&spec, inputs, &session, plain_rows, room, progress).await?;
     let schema = |side: &Prepared| side.values.schema();

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use crds::matching::Dataset;
 use datafusion::arrow::array::{Array, ArrayRef, AsArray};
 use datafusion::arrow::datatypes::DataType;
-use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 use serde::Serialize;
 
 use crate::InputFile;
@@ -17,6 +16,7 @@ use crate::memory::Holding;
 use crate::progress::Progress;
 use crate::source;
 use crate::source::value::{DateFormat, decimal, integer};
+use crate::written::Texts;
 
 /// How many of a column's commonest values and patterns are kept.
 const COMMONEST: usize = 5;
@@ -122,8 +122,7 @@ fn duplicates(columns: &[ArrayRef]) -> Result<u64, Error> {
 }
 
 fn of_column(name: &str, column: &ArrayRef) -> Result<ColumnProfile, Error> {
-    const OPTIONS: FormatOptions<'static> = FormatOptions::new();
-    let formatter = ArrayFormatter::try_new(column, &OPTIONS)?;
+    let written = Texts::of(column)?;
     let mut counts: HashMap<String, u64> = HashMap::new();
     for row in 0..column.len() {
         if column.is_null(row) {
@@ -131,7 +130,7 @@ fn of_column(name: &str, column: &ArrayRef) -> Result<ColumnProfile, Error> {
         }
         let text = match column.as_string_opt::<i32>() {
             Some(texts) => texts.value(row).to_owned(),
-            None => formatter.value(row).try_to_string()?,
+            None => written.text(row)?,
         };
         *counts.entry(text).or_default() += 1;
     }

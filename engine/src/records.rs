@@ -8,12 +8,12 @@ use crate::keys::Keys;
 use crate::memory::Room;
 use crate::outcome::Side;
 use crate::source::{Rejected, Rows, Table, quoted};
+use crate::written::Texts;
 use crds::decode::SpecError;
 use crds::matching::{Dataset, DuplicatePolicy};
 use datafusion::arrow::array::{Array, ArrayRef, RecordBatch};
 use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::row::{RowConverter, Rows as ByteRows, SortField};
-use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions};
 
 /// One side's records and the rows that do not take part. The records' values are in
 /// [`crate::values`].
@@ -240,26 +240,22 @@ pub(crate) fn key_texts(batch: &RecordBatch, dataset: &Dataset) -> Result<Vec<St
 }
 
 /// Writes keys: one column as its text, several as a JSON array of their texts.
-struct KeyTexts<'a>(Vec<ArrayFormatter<'a>>);
+struct KeyTexts<'a>(Vec<Texts<'a>>);
 
 impl<'a> KeyTexts<'a> {
     fn of(columns: &'a [ArrayRef]) -> Result<Self, ArrowError> {
-        const OPTIONS: FormatOptions<'static> = FormatOptions::new();
-        columns
-            .iter()
-            .map(|column| ArrayFormatter::try_new(column, &OPTIONS))
-            .collect::<Result<_, _>>()
-            .map(Self)
+        let texts = columns.iter().map(Texts::of);
+        texts.collect::<Result<_, _>>().map(Self)
     }
 
     fn text(&self, row: usize) -> Result<String, ArrowError> {
         if let [column] = self.0.as_slice() {
-            return column.value(row).try_to_string();
+            return column.text(row);
         }
         let parts = self
             .0
             .iter()
-            .map(|column| column.value(row).try_to_string())
+            .map(|column| column.text(row))
             .collect::<Result<Vec<_>, _>>()?;
         Ok(serde_json::Value::from(parts).to_string())
     }

@@ -5,6 +5,7 @@ mod figures;
 mod html;
 mod lists;
 mod reasons;
+mod target;
 mod xlsx;
 
 use crate::diff::keyed::listing::Listing;
@@ -19,11 +20,14 @@ use datafusion::parquet::arrow::ArrowWriter;
 use datafusion::parquet::basic::Compression;
 use datafusion::parquet::file::properties::WriterProperties;
 use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 
 pub use figures::Steps;
 use lists::List;
 pub use lists::{PairRows, Results, pair_rows};
+pub use target::check;
+use target::{hidden_folder, parent_of};
 
 /// The file that tells that a run is complete; it is the last to appear.
 const SUMMARY: &str = "summary.json";
@@ -37,20 +41,20 @@ pub struct Draft {
 }
 
 impl Draft {
-    /// Starts a draft on the file system of `target`, so that publishing only renames.
+    /// Starts a draft on the file system of `target`, so that publishing only renames: in the folder
+    /// itself where it is there, which may be the root of a file system, else beside it.
     ///
     /// # Errors
     /// When the folder of `target` cannot be made or written.
     pub fn new(target: &Path) -> Result<Self, Error> {
-        let parent = match target.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
+        let home = if target.is_dir() {
+            target
+        } else {
+            let parent = parent_of(target);
+            fs::create_dir_all(parent).map_err(Error::io(parent))?;
+            parent
         };
-        fs::create_dir_all(parent).map_err(Error::io(parent))?;
-        let folder = tempfile::Builder::new()
-            .prefix(".reconcile-")
-            .tempdir_in(parent)
-            .map_err(Error::io(parent))?;
+        let folder = hidden_folder(home)?;
         let draft = Self {
             folder,
             target: target.to_owned(),
@@ -136,7 +140,7 @@ impl Draft {
 fn failed<E: Into<Box<dyn std::error::Error + Send + Sync>>>(path: &Path) -> impl Fn(E) -> Error {
     |error| Error::Io {
         path: path.to_owned(),
-        source: std::io::Error::other(error),
+        source: io::Error::other(error),
     }
 }
 

@@ -54,8 +54,8 @@ mod tails;
 mod tests;
 pub mod weighed;
 
+use crate::threads;
 use candidates::Index;
-use std::thread::available_parallelism;
 
 /// What counts as a split.
 #[derive(Clone, Copy, Debug)]
@@ -171,8 +171,7 @@ pub fn solve(
     rules: &Rules,
     progress: &(dyn Fn(u64, u64) -> bool + Sync),
 ) -> Option<Outcome> {
-    let threads = available_parallelism().map_or(1, usize::from);
-    solve_on(threads, problem, rules, progress)
+    solve_on(threads::count(), problem, rules, progress)
 }
 
 fn solve_on(

@@ -163,8 +163,9 @@ pub enum Score {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Assign {
-    /// The largest total score, each record at most once; ties break on the keys. Under
-    /// `fellegiSunter` the total of match weights. The default.
+    /// The largest total score, each record at most once; where several assignments have it, the one
+    /// that comes first by left keys, then right keys, and its pairs say `tied`. Under `fellegiSunter`
+    /// the total of match weights. The default.
     #[default]
     Optimal,
     /// Best score first, each record at most once; ties break on the keys.

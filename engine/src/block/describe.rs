@@ -8,9 +8,9 @@ use crate::error::Error;
 use crate::expression::Entry;
 use crate::plan::PassPlan;
 use crate::values::{Form, Values};
+use crate::written;
 use datafusion::arrow::array::{Array, ArrayRef};
 use datafusion::arrow::compute::concat;
-use datafusion::arrow::util::display::array_value_to_string;
 use datafusion::prelude::SessionContext;
 use std::fmt::Write;
 
@@ -115,7 +115,7 @@ fn failed(
 ) -> Result<Option<Failed>, Error> {
     let value = |values: &ArrayRef, row: usize| {
         (values.is_valid(row))
-            .then(|| array_value_to_string(values, row))
+            .then(|| written::text(values, row))
             .transpose()
     };
     let failed = |entry: &str, left: &ArrayRef, right: &ArrayRef| -> Result<_, Error> {

@@ -7,7 +7,7 @@ use foldhash::quality::RandomState;
 use hashbrown::HashTable;
 use std::hash::{BuildHasher, Hash};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::thread::{available_parallelism, scope};
+use std::thread::scope;
 
 /// The number of a row that takes part in nothing.
 pub const NONE: u32 = u32::MAX;
@@ -36,7 +36,7 @@ pub fn number_keys<K: Hash + Eq>(
     let threads = if left_rows + right_rows < WORTH_A_THREAD {
         1
     } else {
-        available_parallelism().map_or(1, usize::from)
+        crate::threads::count()
     };
     let state = RandomState::default();
     let left_hashes = hashes(left_rows, &left, &state, threads);

@@ -12,9 +12,9 @@ use crate::error::Error;
 use crate::expression;
 use crate::records::sortable;
 use crate::values::Form;
+use crate::written;
 use datafusion::arrow::array::{Array, ArrayRef, RecordBatch};
 use datafusion::arrow::datatypes::DataType;
-use datafusion::arrow::util::display::array_value_to_string;
 use datafusion::prelude::SessionContext;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
@@ -152,7 +152,7 @@ impl Numbered {
             .map(|(source, equal)| {
                 let array = source.of(&session, &batch, 0, &mut BTreeSet::new())?;
                 let array = converted(&array, equal.left.data_type(), &source.path)?;
-                Ok(array_value_to_string(&array, 0)?)
+                Ok(written::text(&array, 0)?)
             })
             .collect()
     }

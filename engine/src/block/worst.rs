@@ -3,8 +3,8 @@
 use super::join::Run;
 use super::{Found, Open};
 use crate::error::Error;
+use crate::written;
 use datafusion::arrow::array::ArrayRef;
-use datafusion::arrow::util::display::array_value_to_string;
 use std::cmp::Reverse;
 use std::fmt;
 use std::ops::Range;
@@ -87,9 +87,8 @@ fn values(found: &Found, left: Open<'_>, word: Option<u32>, runs: &[Run]) -> Res
     let Some(first) = runs.first() else {
         return Ok(String::new());
     };
-    let text = |values: &ArrayRef, row: u32| {
-        array_value_to_string(values, row as usize).unwrap_or_default()
-    };
+    let text =
+        |values: &ArrayRef, row: u32| written::text(values, row as usize).unwrap_or_default();
     let block = &found.block;
     let equals: Vec<String> = match &block.numbered {
         Some(numbered) => numbered.texts(block, left, first.left)?,

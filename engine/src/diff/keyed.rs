@@ -143,7 +143,7 @@ pub fn set_aside(
         return Ok(None);
     };
 
-    let threads = thread::available_parallelism().map_or(1, usize::from);
+    let threads = crate::threads::count();
     let room = Room::new(memory.limit / 4 * 3, threads);
     let count = partition::partitions_for(rows[0] + rows[1], recipe.width());
     let parts = [0, 1].map(|_| Partitions::new(count, recipe.width()));

@@ -1,6 +1,6 @@
 //! Checks the blocks of a pass against what is known of both sides' columns.
 
-use super::{Columns, Kind, kind, words};
+use super::check::{Columns, Kind, kind, words};
 use crate::expression::{self, Entry, Lookup, Near};
 use crate::source::quoted;
 use crds::matching::Pass;

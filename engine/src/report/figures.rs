@@ -6,10 +6,11 @@ use crate::error::Error;
 use crate::ledger::Pair;
 use crate::outcome::{Outcome, Side};
 use crate::values::Form;
+use crate::written::Texts;
 use crds::matching::{MatchingSpec, Method, Score};
 use datafusion::arrow::array::{Array, ArrayRef, AsArray};
 use datafusion::arrow::datatypes::{DataType, Date32Type, Decimal128Type, Int64Type};
-use datafusion::arrow::util::display::{ArrayFormatter, FormatOptions, array_value_to_string};
+use datafusion::arrow::util::display::array_value_to_string;
 use std::collections::BTreeMap;
 
 /// Bars of the histogram of scores.
@@ -226,19 +227,15 @@ fn review_sample(results: &Results<'_>) -> Result<Sample, Error> {
 }
 
 fn unmatched_sample(results: &Results<'_>, side: Side) -> Result<Sample, Error> {
-    const OPTIONS: FormatOptions<'static> = FormatOptions::new();
     let at = usize::from(side == Side::Right);
     let rows = &results.unmatched[at];
     let sample = results.unmatched_rows(at, &rows[..rows.len().min(SAMPLE)])?;
     let schema = sample.schema();
-    let columns = (sample.columns().iter())
-        .map(|column| ArrayFormatter::try_new(column, &OPTIONS))
-        .collect::<Result<Vec<_>, _>>()?;
+    let columns = sample.columns().iter().map(Texts::of);
+    let columns = columns.collect::<Result<Vec<_>, _>>()?;
     let mut shown = Vec::new();
     for row in 0..sample.num_rows() {
-        let cells = columns
-            .iter()
-            .map(|column| column.value(row).try_to_string());
+        let cells = columns.iter().map(|column| column.text(row));
         shown.push(cells.collect::<Result<Vec<_>, _>>()?);
     }
     let is_figure = |data_type: &DataType| data_type.is_numeric();

@@ -5,7 +5,6 @@ use crate::error::Error;
 use crate::outcome::{SideSummary, Summary};
 use datafusion::arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use datafusion::arrow::datatypes::{DataType, Float64Type, Schema};
-use datafusion::arrow::util::display::array_value_to_string;
 use rust_xlsxwriter::{DocProperties, ExcelDateTime, Format, Workbook, Worksheet, XlsxError};
 use std::path::Path;
 
@@ -212,7 +211,7 @@ fn cell(
     if column.is_null(row) {
         return Ok(());
     }
-    let written = array_value_to_string(column, row)
+    let written = crate::written::text(column, row)
         .map_err(|error| XlsxError::ParameterError(error.to_string()))?;
     match column.data_type() {
         DataType::Float64 => {

@@ -4,11 +4,12 @@
 use super::Features;
 use crate::error::Error;
 use crate::plan::PassPlan;
+use crate::threads;
 use crate::values::{Form, Values};
 use datafusion::arrow::array::RecordBatch;
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread::{self, available_parallelism};
+use std::thread;
 
 /// Pairs that a thread takes at a time.
 const BATCH: usize = 8192;
@@ -153,7 +154,7 @@ pub fn in_batches<T: Send + Default>(
     pairs: usize,
     work: impl Fn(&mut T, Range<usize>) -> Result<(), Error> + Sync,
 ) -> Result<Vec<T>, Error> {
-    let threads = available_parallelism().map_or(1, usize::from);
+    let threads = threads::count();
     let next = AtomicUsize::new(0);
     let one = || {
         let mut own = T::default();

@@ -107,12 +107,12 @@ impl Model {
     /// # Errors
     /// When the file cannot be read, is no model or has another version.
     pub fn read(path: &Path) -> Result<Self, Error> {
-        let text = fs::read_to_string(path).map_err(Error::io(path))?;
+        let text = fs::read(path).map_err(Error::io(path))?;
         let wrong = |detail: String| Error::Input {
             file: path.display().to_string(),
             detail,
         };
-        let model: Self = serde_json::from_str(&text).map_err(|error| {
+        let model: Self = serde_json::from_slice(&text).map_err(|error| {
             wrong(format!(
                 "is no model: {error}; write one with `reconcile train`"
             ))

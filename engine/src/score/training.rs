@@ -12,10 +12,10 @@ use crate::error::Error;
 use crate::keys::Keys;
 use crate::plan::PassPlan;
 use crate::progress::Progress;
+use crate::threads;
 use crate::values::Values;
 use crds::matching::Cardinality;
 use std::sync::Arc;
-use std::thread::available_parallelism;
 use tokio::task::JoinSet;
 
 /// Pairs that are compared in one go.
@@ -157,7 +157,7 @@ fn sampled(shuffled: &[u32], candidates: u64, records: usize) -> Vec<bool> {
 async fn blocked(blocks: &[Block], left: &[bool], right: &[bool]) -> Result<Pairs, Error> {
     let mut all: Vec<((u32, u32), u16)> = Vec::new();
     for (index, block) in blocks.iter().enumerate() {
-        let threads = available_parallelism().map_or(1, usize::from);
+        let threads = threads::count();
         let mut parts = JoinSet::new();
         for part in pairs_of(block, left, right, threads)? {
             parts.spawn_blocking(move || {
@@ -199,7 +199,7 @@ async fn count(
             return Ok((Arc::new(pairs), patterns));
         }
     };
-    let threads = available_parallelism().map_or(1, usize::from);
+    let threads = threads::count();
     let pairs = Arc::new(pairs);
     let part = pairs.left.len().div_ceil(threads).max(1);
     let mut parts = JoinSet::new();

@@ -7,12 +7,17 @@ use super::{Place, Rejected, Table, decimal_type};
 use crate::InputFile;
 use crate::error::Error;
 use crate::memory::Holding;
+use crate::written::Texts;
 use crds::matching::ColumnType;
 use datafusion::arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, Date32Array, Decimal128Array, Int64Array, RecordBatch,
+    StringArray,
 };
 use datafusion::arrow::compute::{CastOptions, cast_with_options, filter};
-use datafusion::arrow::datatypes::{DataType, Decimal128Type, Float64Type, Int64Type};
+use datafusion::arrow::datatypes::{
+    DataType, Decimal128Type, Float64Type, Int64Type, IntervalUnit,
+};
+use datafusion::arrow::error::ArrowError;
 use std::sync::Arc;
 
 /// Casts that cannot represent a value make it null; the caller turns that into a rejection.
@@ -159,7 +164,10 @@ pub fn convert(array: &ArrayRef, slot: &Slot) -> Result<(ArrayRef, Faults), Stri
     };
     match slot.data_type {
         None => natural(array).map_err(|()| cannot("any type here")),
+        // What a cast makes null is a value all the same.
         Some(ColumnType::Text) => cast(array, &DataType::Utf8)
+            .filter(|text| text.null_count() == array.logical_null_count())
+            .or_else(|| shown(array).ok())
             .map(|text| (text, Faults::new()))
             .ok_or_else(|| cannot("text")),
         Some(ColumnType::Integer) => {
@@ -218,10 +226,52 @@ fn is_text(data_type: &DataType) -> bool {
     }
 }
 
-/// The column's own type, with the many widths of texts and integers brought to one.
+/// Whether outputs can hold columns of a type.
+fn is_writable(data_type: &DataType) -> bool {
+    use DataType as T;
+    match data_type {
+        T::Union(..) | T::Interval(IntervalUnit::MonthDayNano) => false,
+        T::Struct(fields) => {
+            !fields.is_empty() && fields.iter().all(|field| is_writable(field.data_type()))
+        }
+        T::List(field)
+        | T::LargeList(field)
+        | T::ListView(field)
+        | T::LargeListView(field)
+        | T::FixedSizeList(field, _)
+        | T::Map(field, _)
+        | T::RunEndEncoded(_, field) => is_writable(field.data_type()),
+        T::Dictionary(_, value) => is_writable(value),
+        _ => true,
+    }
+}
+
+/// The values as they are shown to people.
+fn shown(array: &ArrayRef) -> Result<ArrayRef, ArrowError> {
+    let written = Texts::of(array)?;
+    let texts = (0..array.len()).map(|row| {
+        let text = (!array.is_null(row)).then(|| written.text(row));
+        text.transpose()
+    });
+    Ok(Arc::new(texts.collect::<Result<StringArray, _>>()?))
+}
+
+/// The column's own type, with the many widths of texts and integers brought to one. What outputs
+/// cannot hold becomes text.
 fn natural(array: &ArrayRef) -> Result<(ArrayRef, Faults), ()> {
     use DataType as T;
+    if !is_writable(array.data_type()) {
+        return Ok((shown(array).map_err(drop)?, Faults::new()));
+    }
     let to = match array.data_type() {
+        // A negative scale stands for zeros before the point.
+        T::Decimal32(_, ..0)
+        | T::Decimal64(_, ..0)
+        | T::Decimal128(_, ..0)
+        | T::Decimal256(_, ..0) => {
+            let (digits, faults) = exact(array, 38, 0, false).ok_or(())?;
+            return Ok((Arc::new(digits.with_data_type(decimal_type(38, 0))), faults));
+        }
         text if is_text(text) => T::Utf8,
         T::Int8 | T::Int16 | T::Int32 | T::UInt8 | T::UInt16 | T::UInt32 => T::Int64,
         T::UInt64 => T::Decimal128(20, 0),
@@ -313,7 +363,7 @@ fn exact(
             }
             let wide = cast(array, &decimal_type(38, from))?;
             if from == scale
-                && let T::Decimal32(held, _) | T::Decimal64(held, _) | T::Decimal128(held, _) =
+                && let T::Decimal32(held, 0..) | T::Decimal64(held, 0..) | T::Decimal128(held, 0..) =
                     array.data_type()
                 && *held <= precision
             {

@@ -25,6 +25,7 @@ use crate::memory::Holding;
 use crate::progress::Progress;
 use crds::matching::{Dataset, Format, ReadOptions};
 use datafusion::arrow::datatypes::DataType;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 /// The rows of one file under their canonical columns, with their original values.
@@ -123,13 +124,19 @@ pub fn read(
     if !mistakes.is_empty() {
         return Err(Error::Spec(mistakes));
     }
-    match format {
+    let read = || match format {
         Format::Csv | Format::Tsv => csv::read(dataset, format, file, holding, progress),
         Format::Ndjson | Format::Json => json::read(dataset, format, file, holding, progress),
         Format::Parquet => parquet::read(dataset, file, holding, progress),
         Format::Arrow => ipc::read(dataset, file, holding, progress),
         Format::Xlsx => xlsx::read(dataset, file, holding, progress),
-    }
+    };
+    // A library gives up on files that no writer of their format makes. What it was building is
+    // dropped, so nothing half-made is seen.
+    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| {
+        let detail = "the file is damaged and cannot be read; write it again";
+        Err(Error::input(file, detail))
+    })
 }
 
 /// The texts that mean null.

@@ -2,6 +2,7 @@
 
 use chrono::format::{Item, Parsed, StrftimeItems, parse};
 use datafusion::arrow::datatypes::{Date32Type, Decimal128Type, DecimalType};
+use std::fmt::Write;
 
 /// How a date is written when the dataset does not say.
 pub const DEFAULT_DATE_FORMAT: &str = "%Y-%m-%d";
@@ -38,11 +39,12 @@ impl DateFormat {
             items,
             fixed: fixed_parts(notation),
         };
-        // What the format writes it must be able to read: `%d/%m` names no year, for one.
-        let sample = chrono::NaiveDate::from_ymd_opt(2001, 2, 3)
-            .map(|date| date.format_with_items(format.items.iter()).to_string());
-        match sample.map(|sample| format.days(&sample)) {
-            Some(Ok(_)) => Ok(format),
+        // What the format writes it must be able to read: `%d/%m` names no year, for one. It may
+        // name a time beside the date, which is then read and left out.
+        let sample = chrono::DateTime::UNIX_EPOCH.format_with_items(format.items.iter());
+        let mut written = String::new();
+        match write!(written, "{sample}").map(|()| format.days(&written)) {
+            Ok(Ok(0)) => Ok(format),
             _ => Err(format!(
                 "`{notation}` does not name a whole date; it needs a year, a month and a day"
             )),
@@ -349,6 +351,14 @@ mod tests {
         assert!(format.days("2024-01-01").is_err());
         assert!(DateFormat::new("%d/%m").is_err());
         assert!(DateFormat::new("%Q").is_err());
+        assert!(DateFormat::new("%H:%M").is_err());
+        let moments = ["%Y-%m-%d %H:%M", "%d.%m.%Y %I:%M %p"].map(DateFormat::new);
+        let [day_first, american] = moments.map(Result::unwrap);
+        assert_eq!(day_first.days("1970-01-02 23:59"), Ok(1));
+        assert!(day_first.days("1970-01-02").is_err());
+        assert_eq!(american.days("02.01.1970 11:59 PM"), Ok(1));
+        let zone = DateFormat::new("%Y-%m-%dT%H:%M:%S%z").unwrap();
+        assert_eq!(zone.days("1970-01-02T00:30:00+0200"), Ok(1));
         // Narrower than the format's own width, which chrono reads too.
         assert_eq!(format.days("2/1/1970"), Ok(1));
         assert_eq!(DateFormat::new("%Y%m%d").unwrap().days("19700102"), Ok(1));

@@ -40,7 +40,7 @@ mod search;
 mod tests;
 
 use super::{Item, Outcome, Rules};
-use std::thread::available_parallelism;
+use crate::threads;
 
 /// Merits are whole numbers of this fraction, so that their sums have no order.
 pub const UNITS: f64 = 1e9;
@@ -138,7 +138,7 @@ pub fn solve(
     thresholds: &Thresholds,
     progress: &(dyn Fn(u64, u64) -> bool + Sync),
 ) -> Option<Outcome> {
-    let threads = available_parallelism().map_or(1, usize::from);
+    let threads = threads::count();
     solve_on(threads, problem, rules, thresholds, progress)
 }
 

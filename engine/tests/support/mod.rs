@@ -27,6 +27,17 @@ pub fn run_with(
     right: &Path,
     progress: Arc<dyn Progress>,
 ) -> (Result<Ran, Error>, Vec<String>) {
+    run_on(2, yaml, left, right, progress)
+}
+
+/// [`run_with`] on a runtime with so many threads.
+pub fn run_on(
+    threads: usize,
+    yaml: &str,
+    left: &Path,
+    right: &Path,
+    progress: Arc<dyn Progress>,
+) -> (Result<Ran, Error>, Vec<String>) {
     let spec = match crds::decode::spec_from_yaml(yaml) {
         Ok(spec) => spec,
         Err(errors) => return (Err(Error::Spec(errors)), Vec::new()),
@@ -49,7 +60,7 @@ pub fn run_with(
         model,
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
+        .worker_threads(threads)
         .build()
         .unwrap();
     let result = runtime.block_on(engine::run(request, progress));

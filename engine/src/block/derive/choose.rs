@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::plan::{OwnedMethod, PassPlan};
 use datafusion::arrow::array::{Array, ArrayRef};
 use std::cmp::Reverse;
-use std::thread::{available_parallelism, scope};
+use std::thread::scope;
 
 /// The most blocks that are chosen.
 const MOST_BLOCKS: usize = 12;
@@ -236,7 +236,7 @@ impl Chooser<'_> {
 
     /// Those of the sets whose blocks give few enough pairs, with about how many, fewest first.
     fn fitting(&self, sets: Vec<Vec<usize>>) -> Vec<(u64, Vec<usize>)> {
-        let threads = available_parallelism().map_or(1, usize::from);
+        let threads = crate::threads::count();
         let share = sets.len().div_ceil(threads).max(1);
         let mut counts = vec![0; sets.len()];
         scope(|scope| {
