@@ -116,10 +116,9 @@ async fn fill(server: &Server, token: &str, user: Uuid, project: Uuid) -> (Uuid,
              SELECT gen_random_uuid(), '{project}', '{{}}', {hash}, (SELECT id FROM jobs WHERE name = 'j1') \
              FROM generate_series(1, 120) n"
         ),
-        format!(
-            "INSERT INTO users (id, email, password_hash) SELECT gen_random_uuid(), \
-             n || '@example.com', (SELECT password_hash FROM users LIMIT 1) FROM generate_series(1, 120) n"
-        ),
+        "INSERT INTO users (id, email, password_hash) SELECT gen_random_uuid(), \
+         n || '@example.com', (SELECT password_hash FROM users LIMIT 1) FROM generate_series(1, 120) n"
+            .to_owned(),
         format!(
             "INSERT INTO api_tokens (id, project_id, name, token_hash, role, created_by, expires_at) \
              SELECT gen_random_uuid(), '{project}', n, decode(lpad(n::text, 64, '0'), 'hex'), 'viewer', \
