@@ -361,3 +361,43 @@ fn a_damaged_file_is_an_error_of_its_input() {
     let ran = job(DIFF).run("", folder.path()).0;
     assert!(matches!(ran.err().unwrap(), Error::Input { .. }));
 }
+
+/// Puts other bytes in the place of those that occur once.
+fn patched(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
+    let places = (bytes.windows(from.len()).enumerate()).filter(|(_, window)| *window == from);
+    let places: Vec<usize> = places.map(|(place, _)| place).collect();
+    let [place] = places[..] else {
+        panic!("{from:x?} occurs at {places:?}");
+    };
+    let mut bytes = bytes.to_vec();
+    bytes[place..place + from.len()].copy_from_slice(to);
+    bytes
+}
+
+#[test]
+fn a_file_with_fewer_rows_than_it_says_is_damaged() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |side: &str| folder.path().join(format!("{side}.parquet"));
+    // Eleven groups of five and one of two.
+    let rows: Vec<Row> = (0..57).map(plain_row).collect();
+    write(&path("left"), &rows, true);
+    write(&path("right"), &rows, false);
+    let whole = std::fs::read(path("right")).unwrap();
+    // In a footer, 57 rows in all before the list of groups; 2 rows in the last of these.
+    let of_file = |rows: u8| [0x16, 2 * rows, 0x19];
+    let of_group = |rows: u8| [0x16, 2 * rows, 0x26];
+    let says_more = patched(&whole, &of_file(57), &of_file(60));
+    let groups_say_more = patched(&says_more, &of_group(2), &of_group(5));
+    for damaged in [says_more, groups_say_more] {
+        std::fs::write(path("right"), damaged).unwrap();
+        for block in ["", "block: [[nr]], "] {
+            match job(DIFF).run(block, folder.path()).0.err() {
+                Some(Error::Input { file, detail }) => {
+                    assert_eq!(file, "right.parquet");
+                    assert!(detail.contains("rows"), "{detail}");
+                }
+                other => panic!("{block}: {other:?}"),
+            }
+        }
+    }
+}

@@ -8,7 +8,7 @@ mod ipc;
 mod json;
 mod open;
 pub mod options;
-mod parquet;
+pub(crate) mod parquet;
 mod pieces;
 mod rows;
 mod slots;

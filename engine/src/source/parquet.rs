@@ -10,7 +10,7 @@ use crate::memory::Holding;
 use crate::progress::Progress;
 use crds::matching::Dataset;
 use datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use datafusion::parquet::file::metadata::RowGroupMetaData;
+use datafusion::parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
 use std::sync::Arc;
 
 /// Rows that a byte of a file may stand for at most: long runs of one value take up almost nothing.
@@ -37,12 +37,7 @@ pub(super) fn read(
     let size = opened.metadata().map_err(Error::io(&file.path))?.len();
     let builder =
         ParquetRecordBatchReaderBuilder::try_new(opened).map_err(|error| unreadable(&error))?;
-    let total = u64::try_from(builder.metadata().file_metadata().num_rows()).unwrap_or(0);
-    if total > size.saturating_mul(ROWS_PER_BYTE).max(ALWAYS) {
-        return Err(unreadable(
-            &"it says to have more rows than a file of its size holds",
-        ));
-    }
+    let total = rows_of(builder.metadata(), size).map_err(|error| unreadable(&error))?;
     let fields = builder.schema().fields();
     let names: Vec<String> = fields.iter().map(|field| field.name().clone()).collect();
     let mut table = Converter::new(file, slots(dataset, file, &names)?).within(holding);
@@ -63,5 +58,32 @@ pub(super) fn read(
         let read = u128::from(size) * u128::from(table.rows()) / u128::from(total.max(1));
         progress.advance(u64::try_from(read).unwrap_or(size), size);
     }
+    if table.rows() != total {
+        return Err(unreadable(&fewer(table.rows(), total)));
+    }
     table.finish()
+}
+
+/// How many rows a file of some size has by its footer.
+///
+/// # Errors
+/// When the footer cannot be right.
+pub(crate) fn rows_of(footer: &ParquetMetaData, size: u64) -> Result<u64, String> {
+    let total = footer.file_metadata().num_rows();
+    let groups = footer.row_groups().iter().map(RowGroupMetaData::num_rows);
+    let sum = groups.map(i128::from).sum::<i128>();
+    let (Ok(rows), true) = (u64::try_from(total), sum == i128::from(total)) else {
+        return Err(format!(
+            "it says to have {total} rows, and {sum} in its row groups"
+        ));
+    };
+    if rows > size.saturating_mul(ROWS_PER_BYTE).max(ALWAYS) {
+        return Err("it says to have more rows than a file of its size holds".into());
+    }
+    Ok(rows)
+}
+
+/// What is wrong with a file, or a part of one, that ends too soon.
+pub(crate) fn fewer(rows: u64, said: u64) -> String {
+    format!("there are {rows} rows where it says {said}")
 }

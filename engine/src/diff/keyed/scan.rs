@@ -218,6 +218,7 @@ pub fn scan(
                 first += rows;
                 progress.advance(done.fetch_add(rows, Ordering::Relaxed) + rows, total);
             }
+            reading.table.check(group, first - group.first)?;
         }
         for filler in fillers {
             filler.finish()?;

@@ -2,7 +2,7 @@
 
 use crate::InputFile;
 use crate::error::Error;
-use crate::source::{Slot, convert, slots};
+use crate::source::{Slot, convert, parquet, slots};
 use crds::matching::Dataset;
 use datafusion::arrow::array::{ArrayRef, RecordBatch, new_empty_array};
 use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -26,6 +26,7 @@ pub struct Footer {
     views: ArrowReaderMetadata,
     /// The columns' names.
     pub names: Vec<String>,
+    rows: u64,
 }
 
 impl Footer {
@@ -37,6 +38,9 @@ impl Footer {
         let opened = File::open(&file.path).map_err(Error::io(&file.path))?;
         let natural = ArrowReaderMetadata::load(&opened, ArrowReaderOptions::new())
             .map_err(|error| unreadable(file, &error))?;
+        let size = opened.metadata().map_err(Error::io(&file.path))?.len();
+        let rows = parquet::rows_of(natural.metadata(), size);
+        let rows = rows.map_err(|error| unreadable(file, &error))?;
         let fields = natural.schema().fields().iter().map(|field| {
             let text = matches!(field.data_type(), DataType::Utf8 | DataType::LargeUtf8);
             if text {
@@ -55,6 +59,7 @@ impl Footer {
             natural,
             views,
             names,
+            rows,
         })
     }
 }
@@ -117,8 +122,7 @@ impl<'a> Table<'a> {
     /// How many rows the file has.
     #[must_use]
     pub fn rows(&self) -> u64 {
-        let rows = self.footer.natural.metadata().file_metadata().num_rows();
-        u64::try_from(rows).unwrap_or(0)
+        self.footer.rows
     }
 
     /// The parts of the file.
@@ -138,6 +142,18 @@ impl<'a> Table<'a> {
                 }
             })
             .collect()
+    }
+
+    /// Checks that a part of the file had as many rows as the footer says.
+    ///
+    /// # Errors
+    /// When it had not.
+    pub fn check(&self, group: Group, rows: u64) -> Result<(), Error> {
+        let said = group.rows as u64;
+        if rows == said {
+            return Ok(());
+        }
+        Err(unreadable(self.file, &parquet::fewer(rows, said)))
     }
 
     /// The type in which [`Table::read`] gives the column behind a canonical one.
