@@ -33,6 +33,8 @@ use support::{Ran, run_files};
 /// A file with an id and one column `v`: Parquet, or Arrow where Parquet has no such type.
 fn write(folder: &Path, values: ArrayRef) -> PathBuf {
     let in_parquet = match values.data_type() {
+        // These are not what Parquet's writer takes.
+        DataType::Decimal128(precision, scale @ 0..) if scale.unsigned_abs() > *precision => false,
         DataType::Interval(_) | DataType::Decimal128(_, ..0) | DataType::Decimal256(_, ..0) => {
             false
         }
@@ -140,6 +142,18 @@ fn thousands() -> ArrayRef {
     decimals(-3)
 }
 
+/// Three digits, and one value with more.
+fn overfull() -> ArrayRef {
+    let values = Decimal128Array::from(vec![Some(-123_456), Some(999), None, Some(-1)]);
+    Arc::new(values.with_precision_and_scale(3, 2).unwrap())
+}
+
+/// Two digits, five of them after the point.
+fn scaled_beyond() -> ArrayRef {
+    let values = Decimal128Array::from(vec![Some(-12), Some(99), None, Some(0)]);
+    Arc::new(values.with_data_type(DataType::Decimal128(2, 5)))
+}
+
 fn wide() -> ArrayRef {
     let values = Decimal256Array::from(vec![Some(i256::MAX), None, Some(i256::from(7))]);
     Arc::new(values)
@@ -170,7 +184,18 @@ fn texts() -> ArrayRef {
 #[rstest]
 fn no_value_breaks_a_run(
     #[values(
-        days, millis, seconds, integers, unsigned, fractions, wholes, thousands, wide, floats,
+        days,
+        millis,
+        seconds,
+        integers,
+        unsigned,
+        fractions,
+        wholes,
+        thousands,
+        overfull,
+        scaled_beyond,
+        wide,
+        floats,
         texts
     )]
     values: fn() -> ArrayRef,
@@ -328,6 +353,18 @@ fn values_that_a_cast_would_lose_stay_or_are_rejected() {
     let ran = run(thousands(), "id", "", BY_VALUE).unwrap();
     assert_eq!(ran.summary.left.rejected, 2);
     assert_eq!(ran.column("pairs.parquet", 6)[1], "v 1000=1000 1.00×1=1.00");
+    // Nor does a value hold more digits than its own type says, whatever bits a file has for it.
+    for dataset in ["", text] {
+        let ran = run(overfull(), "id", dataset, BY_VALUE).unwrap();
+        assert_eq!(ran.summary.left.rejected, 1, "{dataset}");
+        assert_eq!(ran.summary.left.matched, 2, "{dataset}");
+    }
+    // A type whose point lies before all of its digits is one that Arrow itself gives up on.
+    let ran = run(scaled_beyond(), "id", "", CROSSED).unwrap();
+    let told = ran.column("differences.parquet", 3);
+    assert!(told.iter().any(|value| value == "-0.00012"), "{told:?}");
+    let ran = run(scaled_beyond(), "id", text, CROSSED).unwrap();
+    assert_eq!(ran.column("differences.parquet", 3), told);
     // An Arrow type that outputs lack is carried as text.
     let interval = column(&DataType::Interval(IntervalUnit::MonthDayNano));
     let ran = run(interval, "id", "", BY_VALUE).unwrap();

@@ -49,9 +49,13 @@ pub fn each<S>(
             let input = first + at;
             if let Err(panic) = catch_unwind(AssertUnwindSafe(|| work(&mut state, input))) {
                 failed.store(true, Ordering::Relaxed);
+                // Where a test leaves out the panics of libraries, nothing has told it yet.
+                let told = (panic.downcast_ref::<String>().map(String::as_str))
+                    .or_else(|| panic.downcast_ref::<&str>().copied());
                 eprintln!(
-                    "{what}: input {input} fails; try it alone with RECONCILE_FUZZ_FROM={input} \
-                     RECONCILE_FUZZ_INPUTS=1"
+                    "{what}: input {input} fails ({}); try it alone with \
+                     RECONCILE_FUZZ_FROM={input} RECONCILE_FUZZ_INPUTS=1",
+                    told.unwrap_or("no message")
                 );
                 resume_unwind(panic);
             }

@@ -1,5 +1,6 @@
 //! Typed columns into canonical ones, a column at a time; a declared type is applied value by value.
 
+use super::digits;
 use super::pieces::Pieces;
 use super::slots::Slot;
 use super::value::{self, DEFAULT_DATE_FORMAT, DateFormat};
@@ -165,11 +166,18 @@ pub fn convert(array: &ArrayRef, slot: &Slot) -> Result<(ArrayRef, Faults), Stri
     match slot.data_type {
         None => natural(array).map_err(|()| cannot("any type here")),
         // What a cast makes null is a value all the same.
-        Some(ColumnType::Text) => cast(array, &DataType::Utf8)
-            .filter(|text| text.null_count() == array.logical_null_count())
-            .or_else(|| shown(array).ok())
-            .map(|text| (text, Faults::new()))
-            .ok_or_else(|| cannot("text")),
+        Some(ColumnType::Text) => {
+            let (array, faults) = if digits::of(array.data_type()).is_some() {
+                natural(array).map_err(|()| cannot("text"))?
+            } else {
+                (array.clone(), Faults::new())
+            };
+            cast(&array, &DataType::Utf8)
+                .filter(|text| text.null_count() == array.logical_null_count())
+                .or_else(|| shown(&array).ok())
+                .map(|text| (text, faults))
+                .ok_or_else(|| cannot("text"))
+        }
         Some(ColumnType::Integer) => {
             let (digits, faults) = exact(array, 38, 0, false).ok_or_else(|| cannot("integer"))?;
             let mut faults = faults;
@@ -242,7 +250,7 @@ fn is_writable(data_type: &DataType) -> bool {
         | T::Map(field, _)
         | T::RunEndEncoded(_, field) => is_writable(field.data_type()),
         T::Dictionary(_, value) => is_writable(value),
-        _ => true,
+        other => digits::is_writable(other),
     }
 }
 
@@ -260,18 +268,19 @@ fn shown(array: &ArrayRef) -> Result<ArrayRef, ArrowError> {
 /// cannot hold becomes text.
 fn natural(array: &ArrayRef) -> Result<(ArrayRef, Faults), ()> {
     use DataType as T;
+    if let Some((_, scale)) = digits::of(array.data_type())
+        && (scale < 0 || !digits::is_writable(array.data_type()))
+    {
+        // A negative scale stands for zeros before the point.
+        let scale = u8::try_from(scale).unwrap_or(0);
+        let (digits, faults) = exact(array, 38, scale, false).ok_or(())?;
+        let data_type = decimal_type(38, scale);
+        return Ok((Arc::new(digits.with_data_type(data_type)), faults));
+    }
     if !is_writable(array.data_type()) {
         return Ok((shown(array).map_err(drop)?, Faults::new()));
     }
     let to = match array.data_type() {
-        // A negative scale stands for zeros before the point.
-        T::Decimal32(_, ..0)
-        | T::Decimal64(_, ..0)
-        | T::Decimal128(_, ..0)
-        | T::Decimal256(_, ..0) => {
-            let (digits, faults) = exact(array, 38, 0, false).ok_or(())?;
-            return Ok((Arc::new(digits.with_data_type(decimal_type(38, 0))), faults));
-        }
         text if is_text(text) => T::Utf8,
         T::Int8 | T::Int16 | T::Int32 | T::UInt8 | T::UInt16 | T::UInt32 => T::Int64,
         T::UInt64 => T::Decimal128(20, 0),
@@ -281,7 +290,7 @@ fn natural(array: &ArrayRef) -> Result<(ArrayRef, Faults), ()> {
         T::Dictionary(_, value) => value.as_ref().clone(),
         other => other.clone(),
     };
-    let mut faults = Faults::new();
+    let mut faults = digits::too_many(array);
     if to.is_floating() {
         let floats = cast(array, &T::Float64).ok_or(())?;
         for (row, value) in floats.as_primitive::<Float64Type>().iter().enumerate() {
@@ -366,6 +375,7 @@ fn exact(
                 && let T::Decimal32(held, 0..) | T::Decimal64(held, 0..) | T::Decimal128(held, 0..) =
                     array.data_type()
                 && *held <= precision
+                && digits::too_many(array).is_empty()
             {
                 return Some((wide.as_primitive::<Decimal128Type>().clone(), faults));
             }

@@ -3,6 +3,7 @@
 mod cells;
 mod convert;
 mod csv;
+mod digits;
 mod encoding;
 mod ipc;
 mod json;
