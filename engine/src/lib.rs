@@ -40,6 +40,7 @@ mod written;
 
 pub use crds::decode::SpecError;
 pub use error::Error;
+pub use expression::FUNCTIONS as SQL_FUNCTIONS;
 pub use inquiry::answer::{
     BlockAnswer, ColumnDifference, ComparisonAnswer, Decision, Explanation, FailedEntry,
     PassAnswer, RecordAnswer, Rival, SumGroup, Taken, Value,

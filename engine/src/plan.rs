@@ -17,7 +17,8 @@ use crate::sum::SumPlan;
 use check::check;
 use crds::decode::SpecError;
 use crds::matching::{
-    Comparison, DateWindow, MatchingSpec, Method, Nulls, NumberBound, Pass, Score, TextSimilarity,
+    Cardinality, Comparison, DateWindow, MatchingSpec, Method, Nulls, NumberBound, Pass, Score,
+    TextSimilarity,
 };
 use datafusion::arrow::datatypes::Schema;
 use datafusion::prelude::SessionContext;
@@ -210,6 +211,18 @@ fn keep(pass: &Pass) -> f64 {
 }
 
 impl PassPlan {
+    /// Whether a left and whether a right record has one partner at most. A sum's parts share theirs.
+    #[must_use]
+    pub fn one_partner(&self) -> [bool; 2] {
+        match self.rules.cardinality {
+            _ if self.weighs_sums() => [false, false],
+            Cardinality::OneToOne => [true, true],
+            Cardinality::OneToMany => [false, true],
+            Cardinality::ManyToOne => [true, false],
+            Cardinality::ManyToMany => [false, false],
+        }
+    }
+
     /// Whether what each comparison says of a pair is kept, for sums that share it.
     #[must_use]
     pub fn weighs_sums(&self) -> bool {

@@ -241,9 +241,14 @@ fn a_damaged_model_is_named() {
     let folder = folder(20);
     let path = folder.path();
     let job = format!("{JOB}model: {{uri: model.json}}\n");
+    run(path, JOB, "trained", 2).unwrap();
+    let trained = fs::read_to_string(path.join("trained/model.json")).unwrap();
+    assert!(!trained.contains("\"rivals\""), "{trained}");
+    let without_their_number = trained.replace("\"u\": ", "\"r\": 0.5, \"u\": ");
     for (text, says) in [
         ("{}", "is no model"),
         ("{\"version\": 2, \"passes\": []}", "has version 2"),
+        (&without_their_number, "r without rivals"),
     ] {
         fs::write(path.join("model.json"), text).unwrap();
         let message = run(path, &job, "out", 2).unwrap_err().to_string();
@@ -322,4 +327,15 @@ passes:
     assert!(pass.rivals > 0.0);
     let shared = [1, 2, 3].map(|at| *pass.comparisons[at].r().unwrap().last().unwrap());
     assert!(shared.iter().all(|share| *share > 0.9), "{shared:?}");
+
+    // The model's file says all of it; and no pair was given up that would have been one.
+    let reusing = format!("{JOB}model: {{uri: out/model.json}}\n");
+    assert_eq!(run(folder.path(), &reusing, "reused", 2).unwrap(), pairs);
+    let all = run(folder.path(), &format!("{JOB}    review: 0.0\n"), "all", 2).unwrap();
+    let matched = |text: &str| {
+        text.lines()
+            .filter(|line| line.contains(",matched,"))
+            .count()
+    };
+    assert_eq!(matched(&all), matched(&pairs));
 }

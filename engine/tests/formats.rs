@@ -5,13 +5,15 @@
     reason = "a fault in a test's own files may panic"
 )]
 
+#[path = "support/arrow_file.rs"]
+mod arrow_file;
 #[expect(dead_code, reason = "each test file uses its own part of the support")]
 mod support;
 
 use datafusion::arrow::array::{ArrayRef, Date32Array, Decimal128Array, RecordBatch, StringArray};
 use datafusion::arrow::datatypes::{DataType, Field, Schema};
 use datafusion::arrow::ipc::CompressionType;
-use datafusion::arrow::ipc::writer::{FileWriter, IpcWriteOptions, StreamWriter};
+use datafusion::arrow::ipc::writer::StreamWriter;
 use datafusion::parquet::arrow::ArrowWriter;
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -70,23 +72,7 @@ fn batch() -> RecordBatch {
 }
 
 fn arrow(stream: bool, compression: Option<CompressionType>) -> Vec<u8> {
-    let options = IpcWriteOptions::default()
-        .try_with_compression(compression)
-        .unwrap();
-    let batch = batch();
-    let mut bytes = Vec::new();
-    if stream {
-        let mut writer =
-            StreamWriter::try_new_with_options(&mut bytes, &batch.schema(), options).unwrap();
-        writer.write(&batch).unwrap();
-        writer.finish().unwrap();
-    } else {
-        let mut writer =
-            FileWriter::try_new_with_options(&mut bytes, &batch.schema(), options).unwrap();
-        writer.write(&batch).unwrap();
-        writer.finish().unwrap();
-    }
-    bytes
+    arrow_file::of(&batch(), stream, compression)
 }
 
 fn parquet() -> Vec<u8> {

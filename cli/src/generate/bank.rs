@@ -172,11 +172,11 @@ const SPLITS: &str = r#"  # One entry paid in several lines, and several entries
   # records have in common besides decides.
   - name: instalments
     cardinality: oneToMany
-    block:
+    block: &common
       - [currency, "substr(party, 1, 6)", "near(date, 30)"]
       - ["words(concat(reference, ' ', memo), 20)"]
     sum: {column: amount, abs: "0.05", maxParts: 6}
-    compare:
+    compare: &evidence
       - {column: date, date: {minDays: -7, maxDays: 30}, required: true}
       - {column: party, text: {method: jaroWinkler, atLeast: 0.7}}
       - {column: reference, text: {method: levenshtein, atLeast: 0.6}}
@@ -186,16 +186,9 @@ const SPLITS: &str = r#"  # One entry paid in several lines, and several entries
     accept: 0.5
   - name: collective
     cardinality: manyToOne
-    block:
-      - [currency, "substr(party, 1, 6)", "near(date, 30)"]
-      - ["words(concat(reference, ' ', memo), 20)"]
+    block: *common
     sum: {column: amount, abs: "0.05", maxParts: 6}
-    compare:
-      - {column: date, date: {minDays: -7, maxDays: 30}, required: true}
-      - {column: party, text: {method: jaroWinkler, atLeast: 0.7}}
-      - {column: reference, text: {method: levenshtein, atLeast: 0.6}}
-      - {column: memo, text: {method: tokenSet, atLeast: 0.5}}
-      - {left: reference, right: memo, text: {method: tokenSet, atLeast: 0.5}}
+    compare: *evidence
     score: fellegiSunter
     accept: 0.5
 "#;

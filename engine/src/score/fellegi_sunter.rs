@@ -14,12 +14,11 @@
 //! A higher level never weighs less than a lower one: where the estimates say so, for want of data,
 //! the levels are pooled until they do not (pool adjacent violators; Ayer et al. 1955).
 
-use super::frequency::Frequencies;
+use super::frequency::{Frequencies, float};
 use super::levels::{Levels, MISSING};
 use super::model::PassModel;
 use super::rivals::times;
 use super::rounded;
-use super::training::{float, one_partner};
 use crate::compare::in_one_type;
 use crate::error::Error;
 use crate::plan::PassPlan;
@@ -109,8 +108,8 @@ impl FellegiSunter {
             });
         }
         let prior = model.prior_between(open.0, open.1);
-        let records = (float(open.0), float(open.1));
-        let times = times(prior, records, one_partner(pass));
+        let records = (float(open.0 as u64), float(open.1 as u64));
+        let times = times(prior, records, pass.one_partner());
         Ok(Self {
             prior: (times * prior / (1.0 - prior)).log2(),
             rivals: model.rivals_between(open.0, open.1).log2(),

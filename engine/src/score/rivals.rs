@@ -16,8 +16,10 @@
 //!
 //! Sums are over whole units, so that they depend neither on the order of the pairs nor on threads.
 
+use super::frequency::float;
+use crate::threads;
 use std::ops::Range;
-use std::thread::{ScopedJoinHandle, available_parallelism};
+use std::thread::ScopedJoinHandle;
 
 /// Odds are counted in units of 2⁻²⁴, and up to 2³⁰: from there on a pair is as good as certain.
 const UNIT: f64 = 16_777_216.0;
@@ -130,7 +132,7 @@ impl<'a> Rivalry<'a> {
             let right = scope.spawn(|| self.fields(right, &odds));
             [self.fields(left, &odds), joined(right)]
         });
-        let threads = available_parallelism().map_or(1, usize::from);
+        let threads = threads::count();
         let size = self.places.len().div_ceil(threads).max(1);
         let mut sums = vec![(0_u64, 0_u64); odds.len()];
         std::thread::scope(|scope| {
@@ -227,14 +229,6 @@ fn share(probability: f64) -> u64 {
     (probability * SHARE).round() as u64
 }
 
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "a rounding of the last bit is the same for every order"
-)]
-fn float(units: u64) -> f64 {
-    units as f64
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -250,6 +244,13 @@ mod tests {
         assert!((sure.matches - 0.999).abs() < 1e-4 && sure.rivals < 1e-6);
         assert!((lesser.matches - 1.0).abs() < 0.01, "{lesser:?}");
         assert!((lesser.rivals - 0.5).abs() < 0.01, "{lesser:?}");
+    }
+
+    #[test]
+    fn without_pairs_nothing_is_expected() {
+        let rivalry = Rivalry::new(&[], [&[], &[]], (0.0, 0.0), [true; 2]).unwrap();
+        assert_eq!(rivalry.expected(&[], &[]), []);
+        assert!((rivalry.times(0.5) - 1.0).abs() < 1e-9);
     }
 
     #[test]

@@ -35,6 +35,7 @@
 //! and where there are hardly any it keeps the start value. All candidates of such a pass agree on
 //! it, so it shifts their weights alike.
 
+use super::frequency::float;
 use super::levels::MISSING;
 use super::pattern::Pattern;
 use super::rivals::{Expected, Rivalry};
@@ -235,6 +236,11 @@ fn shares(counts: &[f64]) -> Vec<f64> {
     counts.iter().map(|count| count / sum).collect()
 }
 
+/// The probability of these odds, whose natural logarithm this is.
+fn logistic(odds: f64) -> f64 {
+    1.0 / (1.0 + (-odds).exp())
+}
+
 /// Natural logarithms of the prior odds, of m/u, of ρ and of r/u, for one step.
 struct LogOdds {
     prior: f64,
@@ -259,7 +265,7 @@ impl Learned {
 }
 
 impl LogOdds {
-    /// The odds of a match, and how many rivals there are for every stranger.
+    /// The logarithms of the odds of a match, and of how many rivals there are for every stranger.
     fn of(&self, pattern: &Pattern) -> (f64, f64) {
         let sum = |start: f64, ratios: &[Vec<f64>]| {
             let mut sum = start;
@@ -269,16 +275,24 @@ impl LogOdds {
                     sum += ratios[usize::from(level)];
                 }
             }
-            sum.exp()
+            sum
         };
-        let strangers = sum(self.prior, &self.ratios);
-        let rivals = (self.rivals.as_ref()).map_or(0.0, |(ratio, ratios)| sum(*ratio, ratios));
-        (strangers / (1.0 + rivals), rivals)
+        let odds = sum(self.prior, &self.ratios);
+        match &self.rivals {
+            None => (odds, f64::NEG_INFINITY),
+            Some((ratio, ratios)) => {
+                let rivals = sum(*ratio, ratios);
+                // ln(1 + e^x), without the overflow of e^x.
+                (
+                    odds - rivals.max(0.0) - (-rivals.abs()).exp().ln_1p(),
+                    rivals,
+                )
+            }
+        }
     }
 
     fn probability(&self, pattern: &Pattern) -> f64 {
-        let (odds, _) = self.of(pattern);
-        1.0 - 1.0 / (1.0 + odds)
+        logistic(self.of(pattern).0)
     }
 
     /// What is expected of the candidates of each pattern.
@@ -290,26 +304,17 @@ impl LogOdds {
             };
             return evidence.candidates.iter().map(alone).collect();
         };
-        let times = rivalry.times(1.0 / (1.0 + (-self.prior).exp()));
+        let times = rivalry.times(logistic(self.prior)).ln();
         let (mut odds, mut sure) = (Vec::new(), Vec::new());
         for (pattern, _) in evidence.candidates {
             let (own, rivals) = self.of(pattern);
-            let own = own * times;
-            odds.push(own);
+            let own = own + times;
+            odds.push(own.exp());
             // At first a rival is what would pass for a match.
-            let like = self.rivals.as_ref().map_or(own, |_| rivals);
-            sure.push(1.0 - 1.0 / (1.0 + like));
+            sure.push(logistic(self.rivals.as_ref().map_or(own, |_| rivals)));
         }
         rivalry.expected(&odds, &sure)
     }
-}
-
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "counts of pairs stay far below 2^52"
-)]
-fn float(count: u64) -> f64 {
-    count as f64
 }
 
 #[cfg(test)]

@@ -353,3 +353,29 @@ fn nothing_to_learn_from_leaves_the_start_values() {
     assert_eq!(learned.u, [vec![0.5; 2], vec![0.25; 4]]);
     assert!(learned.prior > 0.0 && learned.prior < 1.0);
 }
+
+#[test]
+fn evidence_beyond_every_number_stays_a_probability() {
+    // 64 comparisons that strangers never agree on and two candidates that agree on all of them.
+    let (mut agreeing, mut strangers) = (Pattern::new(1), Pattern::new(0));
+    for comparison in 0..64 {
+        agreeing.set(comparison, 1);
+        strangers.set(comparison, 0);
+    }
+    let places = [0, 0];
+    let learned = train(&Evidence {
+        levels: &[2; 64],
+        candidates: &[(agreeing, 2)],
+        random: &[(strangers, 1_000_000), (agreeing, 1)],
+        rivalry: Rivalry::new(&places, [&[0, 0], &[0, 1]], (1e6, 1e6), [true; 2]),
+        free: &[1; 64],
+        space: 1e12,
+        start: 1e-6,
+        most: 1e-6,
+    });
+    let all = learned.m.iter().chain(&learned.u).flatten();
+    assert!(
+        all.chain([&learned.prior])
+            .all(|share| *share > 0.0 && *share < 1.0)
+    );
+}

@@ -2,6 +2,7 @@
 
 use super::Features;
 use super::chunks::{each_chunk, in_batches};
+use super::frequency::float;
 use super::model::{PassModel, Training};
 use super::pattern::{Counter, Patterns};
 use super::rivals::Rivalry;
@@ -96,16 +97,16 @@ pub async fn learn(
         rivalry: Rivalry::new(
             &patterns.places,
             [&found.left, &found.right],
-            (float(lefts.len()), float(rights.len())),
-            one_partner(pass),
+            (float(lefts.len() as u64), float(rights.len() as u64)),
+            pass.one_partner(),
         ),
         free: &free(pass, &candidates.blocks),
-        space: float(kept) * float(rights.len()),
-        start: 1.0 / float(lefts.len().max(rights.len()).max(1)),
+        space: float(kept as u64) * float(rights.len() as u64),
+        start: 1.0 / float(lefts.len().max(rights.len()).max(1) as u64),
         most: most(
             pass.rules.cardinality,
-            float(lefts.len()),
-            float(rights.len()),
+            float(lefts.len() as u64),
+            float(rights.len() as u64),
         ),
     });
     let training = Training {
@@ -114,18 +115,6 @@ pub async fn learn(
         ..training_counts
     };
     PassModel::new(pass, &learned, training).as_read_back()
-}
-
-/// Whether a left and whether a right record has one partner at most. A sum's parts share theirs.
-#[must_use]
-pub fn one_partner(pass: &PassPlan) -> [bool; 2] {
-    match pass.rules.cardinality {
-        _ if pass.weighs_sums() => [false, false],
-        Cardinality::OneToOne => [true, true],
-        Cardinality::OneToMany => [false, true],
-        Cardinality::ManyToOne => [true, false],
-        Cardinality::ManyToMany => [false, false],
-    }
 }
 
 /// The largest share of matches that a cardinality allows.
@@ -271,12 +260,4 @@ fn free(pass: &PassPlan, blocks: &[Block]) -> Vec<u16> {
         }
     }
     free
-}
-
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "numbers of records stay far below 2^52"
-)]
-pub fn float(count: usize) -> f64 {
-    count as f64
 }

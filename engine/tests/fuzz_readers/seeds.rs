@@ -6,7 +6,7 @@ use datafusion::arrow::array::{
 };
 use datafusion::arrow::datatypes::{DataType, Field, FieldRef, Int32Type, Schema};
 use datafusion::arrow::ipc::CompressionType;
-use datafusion::arrow::ipc::writer::{FileWriter, IpcWriteOptions, StreamWriter};
+use datafusion::arrow::ipc::writer::StreamWriter;
 use datafusion::parquet::arrow::ArrowWriter;
 use datafusion::parquet::basic::{Compression, ZstdLevel};
 use datafusion::parquet::file::properties::WriterProperties;
@@ -15,6 +15,9 @@ use rust_xlsxwriter::{ExcelDateTime, Format, Workbook};
 use std::collections::HashMap;
 use std::io::Write;
 use std::sync::Arc;
+
+#[path = "../support/arrow_file.rs"]
+mod arrow_file;
 
 /// A valid file.
 pub struct Seed {
@@ -77,22 +80,7 @@ fn batch() -> RecordBatch {
 }
 
 fn arrow(stream: bool, compression: Option<CompressionType>) -> Vec<u8> {
-    let options = IpcWriteOptions::default()
-        .try_with_compression(compression)
-        .unwrap();
-    let (batch, mut bytes) = (batch(), Vec::new());
-    if stream {
-        let mut writer =
-            StreamWriter::try_new_with_options(&mut bytes, &batch.schema(), options).unwrap();
-        writer.write(&batch).unwrap();
-        writer.finish().unwrap();
-    } else {
-        let mut writer =
-            FileWriter::try_new_with_options(&mut bytes, &batch.schema(), options).unwrap();
-        writer.write(&batch).unwrap();
-        writer.finish().unwrap();
-    }
-    bytes
+    arrow_file::of(&batch(), stream, compression)
 }
 
 /// An Arrow stream as the rows of a query come: its last column says which rows cannot be read.
