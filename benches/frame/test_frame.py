@@ -1,5 +1,6 @@
 """The frame's own tests: they need Python alone. `python3 -m unittest discover -s benches -t benches`."""
 
+import ast
 import os
 import sys
 import tempfile
@@ -11,6 +12,22 @@ os.environ.setdefault("BENCH_PYTHON", sys.executable)
 
 from frame import chart, measure, quality, report, rounds
 from frame.contest import BENCHES, Bench, Contender, Contest
+
+
+class Requirements(unittest.TestCase):
+    def test_every_package_that_a_script_imports_is_pinned(self):
+        pinned = {"sklearn": "scikit-learn"}
+        lines = [line for name in ("requirements.txt", "requirements-splink.txt")
+                 for line in (BENCHES / name).read_text().splitlines()]
+        known = {line.partition("==")[0] for line in lines if "==" in line}
+        own = {"frame"} | {path.stem for path in BENCHES.rglob("*.py")}
+        for path in sorted(BENCHES.rglob("*.py")):
+            for node in ast.walk(ast.parse(path.read_text())):
+                names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else (
+                    [node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level else [])
+                for name in {name.partition(".")[0] for name in names}:
+                    if name not in sys.stdlib_module_names and name not in own:
+                        self.assertIn(pinned.get(name, name), known, f"{path.name} imports {name}")
 
 
 class Quality(unittest.TestCase):
