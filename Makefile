@@ -17,7 +17,7 @@ demo-clean: ## remove what the demo made in the cluster
 test: ## format, lints, unit, property, database and end-to-end tests
 	@scripts/test
 
-soak: ## 10 million damaged inputs for every parser and reader; INPUTS, FROM and KINDS narrow it
+soak: ## 10 million damaged inputs for the decoder, the planner and every reader; INPUTS, FROM and KINDS narrow it
 	@scripts/soak
 
 lint: ## format and clippy, warnings as errors
