@@ -158,7 +158,8 @@ pub struct Secrets {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub external_secrets: Option<ExternalSecrets>,
     /// A Secret made by Sealed Secrets or by hand, with the keys `JWT_SECRET` and `DATABASE_URL`,
-    /// and `S3_ACCESS_KEY_ID` and `S3_SECRET_ACCESS_KEY` where the storage is S3.
+    /// and `S3_ACCESS_KEY_ID` and `S3_SECRET_ACCESS_KEY` where the storage is S3. It may have
+    /// `MIGRATION_DATABASE_URL` and, while the key is being replaced, `JWT_SECRET_PREVIOUS`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub existing_secret: Option<ExistingSecret>,
     /// The operator makes random ones, once. Development only.
@@ -178,8 +179,17 @@ pub struct ExternalSecrets {
     pub refresh_interval: Option<String>,
     /// The key that signs access tokens, at least 32 bytes.
     pub jwt_secret: RemoteKey,
+    /// The key before it, while it is being replaced: access tokens that it signed stay good. Leave
+    /// it out again when they have run out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jwt_secret_previous: Option<RemoteKey>,
     /// The database's URL with user and password, `postgres://user:password@host:5432/name`.
     pub database_url: RemoteKey,
+    /// The same database's URL with the role that owns its tables. Migrations run as that role, and
+    /// the API's role can then neither alter tables nor touch the audit log's past. Without it both
+    /// are one role, and the audit log is protected by a trigger alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub migration_database_url: Option<RemoteKey>,
     /// The S3 access key, with the properties `access-key-id` and `secret-access-key`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub s3_credentials: Option<S3Credentials>,

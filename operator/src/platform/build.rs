@@ -147,10 +147,20 @@ fn from_secret(secret: &str, key: &str, optional: bool) -> Value {
     })
 }
 
-/// The server's environment. In the migration Job every key is optional, so that `check-config` can
-/// name the one that is missing; a pod without it would hang without a word.
-fn server_env(platform: &ValidatedPlatform, required: bool) -> Vec<Value> {
+/// Who gets an environment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Process {
+    /// The pods of the API.
+    Api,
+    /// The migration Job. In it every key is optional, so that `check-config` can name the one that is
+    /// missing; a pod without it would hang without a word. It alone gets the owning role's URL.
+    Migration,
+}
+
+/// The server's environment.
+fn server_env(platform: &ValidatedPlatform, process: Process) -> Vec<Value> {
     let secret = platform.secret_name();
+    let required = process == Process::Api;
     let environment = match platform.environment {
         crds::platform::Environment::Production => "production",
         crds::platform::Environment::Development => "development",
@@ -159,8 +169,12 @@ fn server_env(platform: &ValidatedPlatform, required: bool) -> Vec<Value> {
     let mut env = vec![
         plain("ENVIRONMENT", environment),
         from_secret(&secret, "JWT_SECRET", !required),
+        from_secret(&secret, "JWT_SECRET_PREVIOUS", true),
         from_secret(&secret, "DATABASE_URL", !required),
     ];
+    if process == Process::Migration {
+        env.push(from_secret(&secret, "MIGRATION_DATABASE_URL", true));
+    }
     match &platform.storage {
         Storage::Claim(_) | Storage::Volume(_) => {
             env.push(plain("STORAGE_URL", &format!("file://{STORAGE_MOUNT}")));

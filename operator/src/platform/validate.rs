@@ -246,6 +246,15 @@ fn secrets(
                 ("JWT_SECRET", external.jwt_secret.clone()),
                 ("DATABASE_URL", external.database_url.clone()),
             ];
+            let optional = [
+                ("JWT_SECRET_PREVIOUS", &external.jwt_secret_previous),
+                ("MIGRATION_DATABASE_URL", &external.migration_database_url),
+            ];
+            entries.extend(
+                optional
+                    .into_iter()
+                    .filter_map(|(name, remote)| Some((name, remote.clone()?))),
+            );
             if let Some(s3) = &external.s3_credentials {
                 let property = |property: &str| RemoteKey {
                     key: s3.key.clone(),

@@ -3,8 +3,8 @@
 use serde_json::{Value, json};
 
 use super::{
-    SERVER_USER, STORAGE_MOUNT, container_security, labels, metadata, pod_security, selector,
-    server_env,
+    Process, SERVER_USER, STORAGE_MOUNT, container_security, labels, metadata, pod_security,
+    selector, server_env,
 };
 use crate::platform::manifest::{Kind, Manifest};
 use crate::platform::short_hash;
@@ -133,7 +133,7 @@ pub fn deployment(
 }
 
 fn container(platform: &ValidatedPlatform, mounts: &[Value]) -> Value {
-    let mut env = server_env(platform, true);
+    let mut env = server_env(platform, Process::Api);
     env.push(json!({
         "name": "OPERATOR_IDENTITY_FILE",
         "value": format!("{IDENTITY_MOUNT}/identity.json"),

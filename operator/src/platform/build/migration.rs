@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{SERVER_USER, container_security, labels, metadata, pod_security, server_env};
+use super::{Process, SERVER_USER, container_security, labels, metadata, pod_security, server_env};
 use crate::platform::manifest::{Kind, Manifest};
 use crate::platform::short_hash;
 use crate::platform::validate::ValidatedPlatform;
@@ -25,7 +25,7 @@ pub fn job_name_prefix(platform: &str) -> String {
 /// The Job. Its name derives from what it depends on, so that another image, another environment or
 /// other secrets are checked and migrated anew.
 pub fn job(platform: &ValidatedPlatform, secret_version: &str) -> Manifest {
-    let env = server_env(platform, false);
+    let env = server_env(platform, Process::Migration);
     let inputs = json!([
         platform.image.reference,
         platform.secret_name(),

@@ -73,6 +73,15 @@ fn another_secret_or_image_is_checked_and_migrated_anew_and_nothing_else_is() {
 }
 
 #[test]
+fn the_owning_role_of_the_database_reaches_the_migration_and_no_other_pod() {
+    let resources = build(&validated(&production()), &facts());
+    let workload = resources.workload.unwrap();
+    let text = |manifest: &Manifest| manifest.body.to_string();
+    assert!(text(&workload.migration).contains("MIGRATION_DATABASE_URL"));
+    assert!(!text(&workload.deployment).contains("MIGRATION_DATABASE_URL"));
+}
+
+#[test]
 fn every_pod_is_locked_down() {
     for spec in [development(), production()] {
         for body in bodies(build(&validated(&spec), &facts())) {

@@ -47,7 +47,9 @@ pub fn production() -> Value {
         "secrets": {"externalSecrets": {
             "storeRef": {"kind": "ClusterSecretStore", "name": "vault"},
             "jwtSecret": {"key": "prod/recon", "property": "jwt"},
+            "jwtSecretPrevious": {"key": "prod/recon", "property": "jwt-before"},
             "databaseUrl": {"key": "prod/recon-url"},
+            "migrationDatabaseUrl": {"key": "prod/recon-owner-url"},
             "s3Credentials": {"key": "prod/recon-s3"},
         }},
         "database": {"external": {}},

@@ -34,9 +34,12 @@ impl Vault {
             .await?
             .spec
             .and_then(|spec| spec.cluster_ip);
-        let password = format!("password: \"{}\"", vault.password);
+        let entries = format!(
+            "password: \"{0}\", roles.sql: \"CREATE ROLE reconciliation_api LOGIN PASSWORD '{0}';\"",
+            vault.password
+        );
         cluster
-            .apply(&secret(database, "postgres", &password))
+            .apply(&secret(database, "postgres", &entries))
             .await?;
         vault.put(cluster, None).await?;
         // Names are replaced where they are values, so that kinds of the same words stay.
@@ -87,15 +90,22 @@ impl Vault {
 
     /// Writes the store's entry, with a JWT key or without.
     async fn put(&self, cluster: &Cluster, jwt: Option<&str>) -> Result<()> {
-        let url = format!(
-            "database-url: \"postgres://reconciliation:{}@postgres.{}.svc:5432/reconciliation\"",
-            self.password, self.database
+        let url = |role: &str| {
+            format!(
+                "\"postgres://{role}:{}@postgres.{}.svc:5432/reconciliation\"",
+                self.password, self.database
+            )
+        };
+        let urls = format!(
+            "database-url: {}, owner-url: {}",
+            url("reconciliation_api"),
+            url("reconciliation")
         );
         let jwt = jwt
             .map(|key| format!(", jwt: \"{key}\""))
             .unwrap_or_default();
         cluster
-            .apply(&secret(&self.store, "recon", &format!("{url}{jwt}")))
+            .apply(&secret(&self.store, "recon", &format!("{urls}{jwt}")))
             .await
     }
 }
