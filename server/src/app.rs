@@ -1,7 +1,6 @@
 //! Everything wired together, and the life of the process.
 
 use sqlx::PgPool;
-use std::future::IntoFuture;
 use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +12,7 @@ use crate::auth::operator::OperatorIdentity;
 use crate::auth::password::Verifier;
 use crate::auth::token::PersonTokens;
 use crate::config::Config;
+use crate::connections;
 use crate::router;
 use crate::runs::{self, watch::Watchers};
 use crate::storage::Storage;
@@ -108,23 +108,25 @@ pub(crate) async fn serve(config: Config) -> Result<(), String> {
         tokio::spawn(app.storage.clone().sweep()),
         tokio::spawn(resumable::sweep(app.clone())),
     ];
-    let metrics = tokio::spawn(axum::serve(metrics, router::metrics(app.clone())).into_future());
-    let server = axum::serve(api, router::api(app.clone()))
-        .with_graceful_shutdown(stop.clone().cancelled_owned())
-        .into_future();
+    let limits = app.config.connections;
+    // Metrics are told until the end.
+    let metrics = tokio::spawn(connections::serve(
+        metrics,
+        router::metrics(app.clone()),
+        limits,
+        CancellationToken::new(),
+    ));
+    let server = connections::serve(api, router::api(app.clone()), limits, stop.clone());
     let drained = async {
         stop.cancelled().await;
         // Streams of events would go on until their runs end.
         app.watchers.close();
         tokio::time::sleep(DRAIN).await;
     };
-    let result = tokio::select! {
-        result = server => result.map_err(|error| format!("the API stopped: {error}")),
-        () = drained => {
-            tracing::warn!("requests were still open and are dropped");
-            Ok(())
-        }
-    };
+    tokio::select! {
+        () = server => {}
+        () = drained => tracing::warn!("requests were still open and are dropped"),
+    }
     stop.cancel();
     if tokio::time::timeout(Duration::from_secs(5), workers)
         .await
@@ -144,7 +146,7 @@ pub(crate) async fn serve(config: Config) -> Result<(), String> {
         sweeper.abort();
     }
     signals.abort();
-    result
+    Ok(())
 }
 
 /// Forgets what nobody can use any more, now and then, for ever.

@@ -54,6 +54,18 @@ pub struct SessionConfig {
     pub life: Duration,
 }
 
+/// What clients may take.
+#[derive(Clone, Copy, Debug)]
+pub struct ConnectionConfig {
+    /// Connections at once.
+    pub most: usize,
+    /// How long a client may take to send a request's head, and to send the next one on a connection
+    /// that it keeps.
+    pub headers: Duration,
+    /// How long a request may take. Streamed routes have limits of their own.
+    pub request: Duration,
+}
+
 /// How runs are worked on.
 #[derive(Clone, Debug)]
 pub struct WorkerConfig {
@@ -92,6 +104,8 @@ pub struct Config {
     pub bind: SocketAddr,
     /// Where `/metrics` listens.
     pub metrics_bind: SocketAddr,
+    /// What clients may take.
+    pub connections: ConnectionConfig,
     /// The workers.
     pub workers: WorkerConfig,
     /// Queued runs that one project may have.
@@ -147,6 +161,11 @@ impl Config {
             storage: storage::read(&mut reader),
             bind: reader.address("BIND_ADDRESS", ([0, 0, 0, 0], 8080)),
             metrics_bind: reader.address("METRICS_BIND_ADDRESS", ([0, 0, 0, 0], 9090)),
+            connections: ConnectionConfig {
+                most: reader.number("MAX_CONNECTIONS", 1, 100_000, 4000),
+                headers: reader.seconds("HEADER_TIMEOUT_SECONDS", 1, 300, 30),
+                request: reader.seconds("REQUEST_TIMEOUT_SECONDS", 1, 300, 30),
+            },
             workers: WorkerConfig {
                 count: reader.number("WORKERS", 0, 64, 1),
                 name: reader.worker_name(),

@@ -59,7 +59,7 @@ pub enum ApiError {
     #[error("Tus-Resumable: 1.0.0 is required")]
     TusVersion,
     /// A specification is wrong, in every place listed.
-    #[error("the specification is wrong in {} place(s)", .0.len())]
+    #[error("the specification is wrong in {}", places(.0.len()))]
     InvalidSpecification(Vec<SpecError>),
     /// The project has as many queued runs as it may.
     #[error("the project has {0} queued runs, as many as it may; wait for some to finish")]
@@ -79,6 +79,18 @@ pub enum ApiError {
     /// A defect or a broken invariant. Details go to the log only.
     #[error("{0}")]
     Internal(String),
+}
+
+/// The most places of a specification that one answer names: whoever has more sees them when these
+/// are mended, and nobody makes the server write a book.
+const MAX_PLACES: usize = 100;
+
+fn places(count: usize) -> String {
+    match count {
+        1 => "1 place".into(),
+        2..=MAX_PLACES => format!("{count} places"),
+        _ => format!("{count} places, of which the first {MAX_PLACES} are listed"),
+    }
 }
 
 /// An RFC 9457 problem document.
@@ -202,7 +214,10 @@ impl IntoResponse for ApiError {
                     &[][..],
                 )
             }
-            Self::InvalidSpecification(errors) => (self.to_string().into(), errors.as_slice()),
+            Self::InvalidSpecification(errors) => {
+                let told = &errors[..errors.len().min(MAX_PLACES)];
+                (self.to_string().into(), told)
+            }
             _ => (self.to_string().into(), &[][..]),
         };
         let problem = Problem {

@@ -3,10 +3,11 @@
 
 use axum::Router;
 use axum::extract::{Request, State};
+use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use std::time::Duration;
 use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::set_header::SetResponseHeaderLayer;
 
 use crate::app::App;
 use crate::error::ApiError;
@@ -18,9 +19,6 @@ use crate::telemetry;
 use route::{Route, delete, get, options, patch, post, put};
 
 pub mod route;
-
-/// How long a request may take. Streamed routes have limits of their own.
-const DEADLINE: Duration = Duration::from_secs(30);
 
 /// Uploads by the protocol tus.
 const RESUMABLE: &str = "/api/v2/projects/{project}/uploads/resumable";
@@ -123,15 +121,27 @@ pub fn api(app: App) -> Router {
     bounded
         .into_iter()
         .fold(Router::new(), add)
-        .layer(from_fn(deadline))
+        .layer(from_fn_with_state(app.clone(), deadline))
         .merge(streamed.into_iter().fold(Router::new(), add))
         .fallback(async || ApiError::NotFound)
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
         .layer(CatchPanicLayer::custom(|_| {
             ApiError::Internal("a handler panicked".into()).into_response()
         }))
+        .layer(guarded(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .layer(guarded(header::CACHE_CONTROL, "no-store"))
+        .layer(guarded(
+            header::CONTENT_SECURITY_POLICY,
+            "default-src 'none'; frame-ancestors 'none'",
+        ))
         .layer(from_fn_with_state(app.clone(), telemetry::observe))
         .with_state(app)
+}
+
+/// A header of every answer that does not have one of its own: nothing here is a page, and what one
+/// caller may see is for no cache.
+fn guarded(name: HeaderName, value: &'static str) -> SetResponseHeaderLayer<HeaderValue> {
+    SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value))
 }
 
 /// The metrics, on a port of their own.
@@ -145,12 +155,12 @@ pub fn metrics(app: App) -> Router {
                 Ok::<_, ApiError>(([(axum::http::header::CONTENT_TYPE, kind)], text))
             }),
         )
-        .layer(from_fn(deadline))
+        .layer(from_fn_with_state(app.clone(), deadline))
         .with_state(app)
 }
 
-async fn deadline(request: Request, next: Next) -> Response {
-    match tokio::time::timeout(DEADLINE, next.run(request)).await {
+async fn deadline(State(app): State<App>, request: Request, next: Next) -> Response {
+    match tokio::time::timeout(app.config.connections.request, next.run(request)).await {
         Ok(response) => response,
         Err(_) => ApiError::Timeout.into_response(),
     }

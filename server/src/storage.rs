@@ -9,6 +9,7 @@ use object_store::path::Path;
 use object_store::prefix::PrefixStore;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt, Result};
 use secrecy::ExposeSecret;
+use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
@@ -213,17 +214,21 @@ impl Storage {
         self.store.put(key, content.into()).await.map(drop)
     }
 
-    /// Copies an object into a local file.
+    /// Copies an object into a local file, and gives the SHA-256 of what was copied.
     ///
     /// # Errors
     /// Errors of the store and of the file system.
-    pub async fn download(&self, key: &Path, to: &std::path::Path) -> std::io::Result<()> {
+    pub async fn download(&self, key: &Path, to: &std::path::Path) -> std::io::Result<Vec<u8>> {
         let (_, mut stream) = self.get(key).await?;
         let mut file = tokio::fs::File::create(to).await?;
+        let mut hash = Sha256::new();
         while let Some(chunk) = stream.next().await {
-            file.write_all(&chunk?).await?;
+            let chunk = chunk?;
+            hash.update(&chunk);
+            file.write_all(&chunk).await?;
         }
-        file.flush().await
+        file.flush().await?;
+        Ok(hash.finalize().to_vec())
     }
 
     /// Copies a local file into an object.

@@ -40,6 +40,18 @@ pub const VARIABLES: &[(&str, &str)] = &[
     ("BIND_ADDRESS", "address of the API [0.0.0.0:8080]"),
     ("METRICS_BIND_ADDRESS", "address of /metrics [0.0.0.0:9090]"),
     (
+        "MAX_CONNECTIONS",
+        "connections to the API at once, 1 to 100000 [4000]; more wait",
+    ),
+    (
+        "HEADER_TIMEOUT_SECONDS",
+        "longest wait for a request's head, also on an idle connection, 1 to 300 [30]",
+    ),
+    (
+        "REQUEST_TIMEOUT_SECONDS",
+        "longest time of a request, uploads and streams aside, 1 to 300 [30]",
+    ),
+    (
         "SCRATCH_DIR",
         "directory for the files of running runs [/tmp/scratch]",
     ),

@@ -230,9 +230,16 @@ async fn fetch(
         tokio::fs::create_dir(&directory).await?;
         app.storage.download(&key, &path).await
     };
-    copied
+    let sha256 = copied
         .await
         .map_err(|error| Failure::storage("an upload cannot be read", error))?;
+    // Whoever can write to the store must not decide what is reconciled.
+    if sha256 != upload.sha256 {
+        return Err(Failure::storage(
+            "an upload was changed in the object store after it was sent; send the file again",
+            id,
+        ));
+    }
     Ok(InputFile {
         path,
         name: upload.name,

@@ -13,7 +13,7 @@ use server::auth::token::Bearer;
 use server::config::Config;
 use server::db::audit::{Action, Actor, Entry, Mutation, Origin, Subject};
 use server::db::members::Role;
-use server::{db, router, runs};
+use server::{connections, db, router, runs};
 use sqlx::PgPool;
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -122,12 +122,9 @@ impl Server {
         let stop = CancellationToken::new();
         let work = stop.child_token();
         let worker = tokio::spawn(runs::work(app.clone(), work.clone()));
-        let service = axum::serve(listener, router::api(app.clone()));
-        tokio::spawn(
-            service
-                .with_graceful_shutdown(stop.clone().cancelled_owned())
-                .into_future(),
-        );
+        let limits = app.config.connections;
+        let router = router::api(app.clone());
+        tokio::spawn(connections::serve(listener, router, limits, stop.clone()));
         Self {
             app,
             url,
