@@ -10,20 +10,21 @@ from .postgres import Postgres
 PAGE = 100
 USER = "(SELECT md5('user1')::uuid)"
 SECONDS = 10
+# What a list shows the counts of.
+TABLES = ("project_members", "uploads", "runs")
 
 
 def scripts(sql: dict[str, str], projects: list[str]) -> tuple[str, str, dict[str, str]]:
     """Both ways as scripts of pgbench, and their variables."""
-    counts = [sql[f"projects.count_{what}"] for what in ("members", "uploads", "runs")]
+    counts = [sql["projects.count_members"], sql["projects.counts"]]
     page = (sql["projects.list_of_user"].replace("$1", ":user").replace("$2", "''")
             .replace("$3", ":limit"))
     variables = {"limit": str(PAGE + 1), "ids": "{" + ",".join(projects) + "}"}
     for n, project in enumerate(projects):
         variables[f"id{n}"] = project
     at_once = [page, *(count.replace("$1", ":ids") for count in counts)]
-    tables = [re.search(r"FROM (\w+)", count)[1] for count in counts]
     by_row = [page, *(f"SELECT count(*) FROM {table} WHERE project_id = :id{n}"
-                      for n in range(len(projects)) for table in tables)]
+                      for n in range(len(projects)) for table in TABLES)]
     return ";\n".join(at_once) + ";\n", ";\n".join(by_row) + ";\n", variables
 
 

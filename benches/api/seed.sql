@@ -87,5 +87,13 @@ INSERT INTO reviews (run_id, group_id, project_id, number, created_at)
 SELECT r.id, 'group-' || k, r.project_id, k, r.completed_at
 FROM runs r, generate_series(1, 2) k WHERE r.reviews_open = 2;
 
+-- What triggers keep, which are off here.
+INSERT INTO project_counts (project_id, uploads, runs)
+SELECT project_id, sum(uploads), sum(runs)
+FROM (SELECT project_id, count(*) AS uploads, 0 AS runs FROM uploads GROUP BY project_id
+      UNION ALL
+      SELECT project_id, 0, count(*) FROM runs GROUP BY project_id) counted
+GROUP BY project_id;
+
 SELECT definition FROM indexes \gexec
 VACUUM (ANALYZE);

@@ -95,7 +95,7 @@ async fn a_missing_index_is_found_and_proposed(db: PgPool) {
     assert_eq!(
         of("runs.list_of_job").unwrap()["statements"],
         json!([
-            "CREATE INDEX CONCURRENTLY runs_job_id_created_at_idx ON runs (job_id, created_at)"
+            "CREATE INDEX CONCURRENTLY runs_job_id_created_at_id_idx ON runs (job_id, created_at DESC, id DESC)"
         ])
     );
     // Also of a query that is not run: it would lock.

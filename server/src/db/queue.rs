@@ -26,13 +26,15 @@ const EXHAUST: NamedQuery = NamedQuery::new("queue.exhaust", "UPDATE runs SET st
        AND (state = 'queued' OR (state = 'running' AND lease_expires_at < now()))").with("3");
 
 // Projects take turns: first the one with the fewest runs at work, then the one whose last claim
-// is the longest ago. So a thousand queued runs of one project delay another by one run only.
-const CLAIM: NamedQuery = NamedQuery::new("queue.claim", "WITH turn AS ( \
-       SELECT w.project_id, \
-         (SELECT count(*) FROM runs b WHERE b.project_id = w.project_id \
-            AND b.state = 'running' AND b.lease_expires_at >= now()) AS busy, \
+// is the longest ago. So a thousand queued runs of one project delay another by one run only. The
+// queue is counted once: inlined, both counts would be made for each run that waits.
+const CLAIM: NamedQuery = NamedQuery::new("queue.claim", "WITH waiting AS MATERIALIZED ( \
+       SELECT project_id, count(*) FILTER (WHERE state = 'running' AND lease_expires_at >= now()) AS busy \
+       FROM runs WHERE state IN ('queued', 'running') GROUP BY project_id \
+     ), turn AS MATERIALIZED ( \
+       SELECT w.project_id, w.busy, \
          (SELECT max(l.claimed_at) FROM runs l WHERE l.project_id = w.project_id) AS last_claim \
-       FROM (SELECT DISTINCT project_id FROM runs WHERE state IN ('queued', 'running')) AS w \
+       FROM waiting w \
      ), next AS ( \
        SELECT r.id FROM runs r JOIN turn t ON t.project_id = r.project_id \
        WHERE r.attempt < $3 \

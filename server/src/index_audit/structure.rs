@@ -137,7 +137,11 @@ pub(super) fn serves(index: &Index, key: &ForeignKey) -> bool {
             .trim_matches(['(', ')'])
             .is_empty()
     });
-    index.is_valid && whole && wanted == found && matches!(index.method.as_str(), "btree" | "hash")
+    index.table_name == key.table_name
+        && index.is_valid
+        && whole
+        && wanted == found
+        && matches!(index.method.as_str(), "btree" | "hash")
 }
 
 pub(super) fn drop_of(kind: Kind, index: &Index, message: String) -> Finding {

@@ -102,10 +102,7 @@ pub(super) fn unused(
     let mut findings = Vec::new();
     for index in &catalog.indexes {
         let spare = index.is_valid && !index.is_unique && !index.is_constraint && !index.is_marked;
-        let for_a_key = catalog
-            .foreign_keys
-            .iter()
-            .any(|key| key.table_name == index.table_name && serves(index, key));
+        let for_a_key = catalog.foreign_keys.iter().any(|key| serves(index, key));
         if !spare || for_a_key || index.scans > thresholds.unused_scans {
             continue;
         }
