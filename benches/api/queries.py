@@ -53,18 +53,20 @@ def sampled(lines: Iterable[str]) -> dict[str, Sampled]:
     return found
 
 
-def table(postgres: Postgres, log: Iterable[str], names: dict[str, str]) -> list[dict]:
-    """Every statement of the API's role; `names` are those of the server by text."""
+def counted(postgres: Postgres) -> list[dict]:
+    """What pg_stat_statements has of the API's role."""
+    return [json.loads(line) for line in postgres.psql(STATEMENTS).splitlines()]
+
+
+def table(rows: list[dict], log: Iterable[str], names: dict[str, str]) -> list[dict]:
+    """The statements with their percentiles; `names` are those of the server by text."""
     times = sampled(log)
     known = {" ".join(sql.split()): name for sql, name in names.items()}
-    rows = []
-    for line in postgres.psql(STATEMENTS).splitlines():
-        row = json.loads(line)
+    for row in rows:
         of = times.get(row["id"])
         text = of.text if of else " ".join(row["text"].split())
         row["name"] = known.get(text) or known.get(" ".join(row["text"].split())) or text[:40]
         row["samples"] = len(of.execute) if of else 0
         for share in (50, 95, 99):
             row[f"p{share}"] = of.percentile(share / 100) if of and of.execute else None
-        rows.append(row)
     return rows

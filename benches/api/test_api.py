@@ -93,6 +93,14 @@ class Queries(unittest.TestCase):
         self.assertEqual((found["7"].percentile(0.5), found["7"].percentile(0.99)), (2.5, 4.5))
 
 
+    def test_a_query_has_the_name_that_the_server_gives_it(self):
+        rows = [{"id": "7", "text": "SELECT $1 LIMIT $2"}, {"id": "8", "text": "COMMIT"}]
+        log = [self.line("duration: 2.0 ms  execute sqlx_s_1: SELECT $1 LIMIT 1")]
+        named, other = queries.table(rows, log, {"SELECT $1  LIMIT 1": "runs.find"})
+        self.assertEqual((named["name"], named["p95"], named["samples"]), ("runs.find", 2.0, 1))
+        self.assertEqual((other["name"], other["p95"], other["samples"]), ("COMMIT", None, 0))
+
+
 class Caches(unittest.TestCase):
     def test_the_ratio_is_of_reads_that_a_cache_answered(self):
         metrics = ('cache_requests_total{cache="project",level="memory",outcome="hit"} 60\n'
