@@ -3,7 +3,7 @@ CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/reconciliation-platform
 export CARGO_TARGET_DIR ?= $(CACHE)/target
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-clean test soak lint generate bench images cluster-up cluster-down
+.PHONY: help demo demo-clean test soak lint generate bench bench-api images cluster-up cluster-down
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -28,6 +28,9 @@ generate: ## write the generated files: CRD YAML, its copy in the chart, the lan
 
 bench: ## measure reconcile side by side with its peers
 	@benches/run
+
+bench-api: ## load the API on a database of production size
+	@benches/run api
 
 images: ## build the container images and load them into the test cluster
 	@scripts/images

@@ -10,6 +10,7 @@ use crate::config::{Config, EXIT_CONFIG, VARIABLES, process_env};
 use crate::{app, telemetry};
 
 mod admin;
+mod audit_indexes;
 mod grants;
 mod migrate;
 mod verify_audit;
@@ -55,6 +56,24 @@ enum Command {
         #[arg(long, value_name = "NUMBER:HASH")]
         head: Vec<crate::db::audit::Head>,
     },
+    /// Look for missing, unused, duplicate and bloated indexes; changes nothing
+    #[command(
+        long_about = "Look for missing, unused, duplicate and bloated indexes; changes nothing. \
+        Reads DATABASE_URL only, and the API's role is enough. Every named query of this program is \
+        explained with values of the database's own rows: one that only reads is run and measured, \
+        in a read-only transaction that is rolled back; one that writes or locks is planned and not \
+        run, since even a rolled back write locks rows and leaves dead ones. The report has findings \
+        with statements that would mend them, how each query reads its tables, and what could not be \
+        seen. No statement is carried out: put what you decide on into a migration of its own. The \
+        report holds no values of rows. docs/index-audit.md has the quarterly procedure.",
+        after_long_help = "Examples:\n  \
+        reconciliation-server audit-indexes\n  \
+        reconciliation-server audit-indexes --format markdown,json --output index-audit\n  \
+        reconciliation-server audit-indexes --format json | jq '.findings[].statements[]'\n\n\
+        Exit codes: 0 the report is written, 1 the database cannot be looked at or, with \
+        --fail-on-findings, there are findings, 2 wrong arguments, 78 wrong configuration."
+    )]
+    AuditIndexes(audit_indexes::Options),
     /// Manage platform admins
     #[command(subcommand)]
     Admin(AdminCommand),
@@ -108,6 +127,10 @@ pub fn main() -> ExitCode {
         },
         Command::VerifyAudit { head } => match Config::audit_from_env(&process_env) {
             Ok((database, storage)) => run(verify_audit::run(database, storage, head)),
+            Err(error) => refuse(&error.to_string()),
+        },
+        Command::AuditIndexes(options) => match Config::database_from_env(&process_env) {
+            Ok((database, _)) => run(audit_indexes::run(database, options)),
             Err(error) => refuse(&error.to_string()),
         },
         Command::Admin(AdminCommand::Create { email, generate }) => {

@@ -209,7 +209,7 @@ impl Config {
         reader.finish((database, storage))
     }
 
-    /// Reads what `admin` needs: the database and the log filter.
+    /// Reads what `admin` and `audit-indexes` need: the database and the log filter.
     ///
     /// # Errors
     /// Every variable that is wrong, at once.

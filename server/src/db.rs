@@ -5,13 +5,16 @@ use sqlx::postgres::{PgPool, PgPoolOptions};
 use std::time::Duration;
 
 use crate::config::DatabaseConfig;
+use named::NamedQuery;
 
 pub mod audit;
 pub mod exceptions;
 pub mod idempotency;
+pub mod index_audit;
 pub mod jobs;
 pub mod members;
 pub mod migration;
+pub mod named;
 pub mod projects;
 pub mod queue;
 pub mod reviews;
@@ -26,7 +29,35 @@ pub mod version;
 /// The migrations of this version.
 pub static MIGRATOR: Migrator = sqlx::migrate!();
 
-const SCHEMA_VERSION: &str = "SELECT max(version) FROM _sqlx_migrations WHERE success";
+const SCHEMA_VERSION: NamedQuery = NamedQuery::new(
+    "schema.version",
+    "SELECT max(version) FROM _sqlx_migrations WHERE success",
+);
+
+/// Every query that the program asks of its own tables.
+pub fn queries() -> impl Iterator<Item = NamedQuery> {
+    [
+        &[SCHEMA_VERSION],
+        audit::QUERIES,
+        audit::CHAIN_QUERIES,
+        exceptions::QUERIES,
+        idempotency::QUERIES,
+        jobs::QUERIES,
+        members::QUERIES,
+        projects::QUERIES,
+        queue::QUERIES,
+        reviews::QUERIES,
+        runs::QUERIES,
+        sessions::QUERIES,
+        tokens::QUERIES,
+        upload_sessions::QUERIES,
+        uploads::QUERIES,
+        users::QUERIES,
+    ]
+    .into_iter()
+    .flatten()
+    .copied()
+}
 
 /// The pool of `serve`. It connects when it is first used, so that a database that is away makes
 /// the process not ready instead of crash.

@@ -11,6 +11,7 @@ pub mod config;
 pub mod connections;
 pub mod db;
 pub mod error;
+pub mod index_audit;
 pub mod router;
 pub mod routes;
 pub mod runs;

@@ -245,3 +245,104 @@ async fn counts_of_a_project_are_its_own(db: PgPool) {
         assert_eq!(&server.read(token, &path).await["counts"], counts);
     }
 }
+
+/// What is kept beside what is there, by project.
+async fn kept_and_counted(db: &PgPool) -> Vec<(i64, i64, i64, i64)> {
+    sqlx::query_as(
+        "SELECT coalesce(c.uploads, 0), (SELECT count(*) FROM uploads WHERE project_id = p.id), \
+           coalesce(c.runs, 0), (SELECT count(*) FROM runs WHERE project_id = p.id) \
+         FROM projects p LEFT JOIN project_counts c ON c.project_id = p.id ORDER BY p.slug",
+    )
+    .fetch_all(db)
+    .await
+    .unwrap()
+}
+
+async fn fill_two_projects(db: &PgPool) {
+    sqlx::raw_sql(
+        "INSERT INTO projects (id, slug, name) \
+         SELECT md5(slug)::uuid, slug, slug FROM (VALUES ('a'), ('b')) AS p (slug); \
+         INSERT INTO uploads (id, project_id, name, sha256, size) SELECT md5(n::text)::uuid, \
+           md5(CASE WHEN n <= 3 THEN 'a' ELSE 'b' END)::uuid, n || '.csv', sha256(n::text::bytea), 1 \
+         FROM generate_series(1, 4) n; \
+         INSERT INTO runs (id, project_id, spec, spec_hash) SELECT md5(n::text)::uuid, \
+           md5(CASE WHEN n <= 5 THEN 'a' ELSE 'b' END)::uuid, '{}', 'sha256:' || repeat('0', 64) \
+         FROM generate_series(1, 7) n",
+    )
+    .execute(db)
+    .await
+    .unwrap();
+}
+
+#[sqlx::test]
+async fn counts_follow_what_comes_and_goes(db: PgPool) {
+    fill_two_projects(&db).await;
+    assert_eq!(kept_and_counted(&db).await, [(3, 3, 5, 5), (1, 1, 2, 2)]);
+    for (statement, expected) in [
+        // What is there already is not added, and not counted again.
+        (
+            "INSERT INTO uploads (id, project_id, name, sha256, size) \
+             SELECT gen_random_uuid(), project_id, name, sha256, size FROM uploads \
+             ON CONFLICT (project_id, sha256, name) DO NOTHING",
+            vec![(3, 3, 5, 5), (1, 1, 2, 2)],
+        ),
+        (
+            "DELETE FROM runs WHERE id IN (md5('1')::uuid, md5('2')::uuid, md5('7')::uuid)",
+            vec![(3, 3, 3, 3), (1, 1, 1, 1)],
+        ),
+        (
+            "DELETE FROM uploads WHERE name = '1.csv'",
+            vec![(2, 2, 3, 3), (1, 1, 1, 1)],
+        ),
+        ("DELETE FROM projects WHERE slug = 'a'", vec![(1, 1, 1, 1)]),
+    ] {
+        sqlx::query(statement).execute(&db).await.unwrap();
+        assert_eq!(kept_and_counted(&db).await, expected, "{statement}");
+    }
+}
+
+#[sqlx::test(migrations = false)]
+async fn what_was_there_before_counts_were_kept_is_counted(db: PgPool) {
+    let counts = server::db::MIGRATOR
+        .iter()
+        .find(|it| it.sql.as_str().contains("CREATE TABLE project_counts"))
+        .unwrap();
+    server::db::MIGRATOR
+        .run_to(counts.version - 1, &db)
+        .await
+        .unwrap();
+    fill_two_projects(&db).await;
+    server::db::MIGRATOR.run(&db).await.unwrap();
+    assert_eq!(kept_and_counted(&db).await, [(3, 3, 5, 5), (1, 1, 2, 2)]);
+}
+
+#[sqlx::test]
+async fn a_claim_reads_a_long_queue_once(db: PgPool) {
+    sqlx::raw_sql(
+        "INSERT INTO projects (id, slug, name) \
+         SELECT md5('p' || n)::uuid, 'p' || n, 'p' FROM generate_series(0, 9) n; \
+         INSERT INTO runs (id, project_id, spec, spec_hash) SELECT md5(n::text)::uuid, \
+           md5('p' || n % 10)::uuid, '{}', 'sha256:' || repeat('0', 64) FROM generate_series(1, 2000) n",
+    )
+    .execute(&db)
+    .await
+    .unwrap();
+    let claim = server::db::queries().find(|query| query.name == "queue.claim");
+    let explain = format!(
+        "EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {}",
+        claim.unwrap().sql
+    );
+    let plan: serde_json::Value = sqlx::query_scalar(sqlx::AssertSqlSafe(explain))
+        .bind("worker")
+        .bind(15.0)
+        .bind(3)
+        .fetch_one(&db)
+        .await
+        .unwrap();
+    let plan = &plan[0]["Plan"];
+    assert_eq!(plan["Actual Rows"].as_f64(), Some(1.0), "{plan:#}");
+    let pages = |name: &str| plan[name].as_i64().unwrap();
+    let pages = pages("Shared Hit Blocks") + pages("Shared Read Blocks");
+    // Some pages for each run that waits, and not some for each pair of them.
+    assert!(pages < 10 * 2000, "{pages} pages");
+}

@@ -3,6 +3,7 @@
 //! A change is made through a [`Mutation`], and the only way to end one well takes its [`Entry`]:
 //! what was changed and the record of it are there together or not at all.
 
+use super::named::NamedQuery;
 use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 use std::collections::BTreeMap;
 use std::ops::{Deref, DerefMut};
@@ -10,9 +11,14 @@ use uuid::Uuid;
 
 mod chain;
 
+pub(super) use chain::QUERIES as CHAIN_QUERIES;
 pub use chain::{Finding, Head, Stored, Verification, head, list, verify};
 
-const APPEND: &str = "SELECT audit_append($1, $2, $3, $4, $5, $6, $7, $8)";
+const APPEND: NamedQuery = NamedQuery::new("audit.append", "SELECT audit_append($1, $2, $3, $4, $5, $6, $7, $8)").with("'command', 'audit', 'project.update', 'platform', 'platform', gen_random_uuid(), gen_random_uuid(), '{}'");
+
+/// What this module asks the database.
+pub(super) const QUERIES: &[NamedQuery] = &[APPEND];
+
 /// Who did it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Actor {

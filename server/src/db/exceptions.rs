@@ -1,5 +1,6 @@
 //! The table `run_exceptions`: what of a run somebody should look at.
 
+use super::named::NamedQuery;
 use serde::{Deserialize, Serialize};
 use sqlx::{FromRow, PgConnection, PgPool};
 use uuid::Uuid;
@@ -14,18 +15,32 @@ macro_rules! select {
     };
 }
 
-const LIST: &str = select!("WHERE e.run_id = $1 AND e.number > $2 ORDER BY e.number LIMIT $3");
-const LIST_OF_OUTCOME: &str =
-    select!("WHERE e.run_id = $1 AND e.number > $2 AND e.outcome = $4 ORDER BY e.number LIMIT $3");
-const PAIRS_OF_REVIEWS: &str = "SELECT e.run_id, e.group_id, e.left_key, e.right_key, e.pass, \
+const LIST: NamedQuery = NamedQuery::new(
+    "exceptions.list",
+    select!("WHERE e.run_id = $1 AND e.number > $2 ORDER BY e.number LIMIT $3"),
+)
+.sampled("run_exceptions", "run_id, 0, 101");
+const LIST_OF_OUTCOME: NamedQuery = NamedQuery::new(
+    "exceptions.list_of_outcome",
+    select!("WHERE e.run_id = $1 AND e.number > $2 AND e.outcome = $4 ORDER BY e.number LIMIT $3"),
+)
+.sampled("run_exceptions", "run_id, 0, 101, outcome");
+const PAIRS_OF_REVIEWS: NamedQuery = NamedQuery::new(
+    "exceptions.pairs_of_reviews",
+    "SELECT e.run_id, e.group_id, e.left_key, e.right_key, e.pass, \
        e.score, e.reason \
      FROM unnest($1::uuid[], $2::text[]) AS r (run_id, group_id) \
      JOIN run_exceptions e ON e.run_id = r.run_id AND e.group_id = r.group_id \
-     WHERE e.outcome = 'review' ORDER BY e.run_id, e.number";
-const INSERT: &str = "INSERT INTO run_exceptions (run_id, number, outcome, side, left_key, right_key, \
+     WHERE e.outcome = 'review' ORDER BY e.run_id, e.number",
+)
+.sampled("reviews", "ARRAY[run_id], ARRAY[group_id]");
+const INSERT: NamedQuery = NamedQuery::new("exceptions.insert", "INSERT INTO run_exceptions (run_id, number, outcome, side, left_key, right_key, \
        group_id, pass, score, line, source_column, reason) \
      SELECT $1, e.* FROM unnest($2::int[], $3::text[], $4::text[], $5::text[], $6::text[], \
-       $7::text[], $8::text[], $9::float8[], $10::bigint[], $11::text[], $12::text[]) AS e";
+       $7::text[], $8::text[], $9::float8[], $10::bigint[], $11::text[], $12::text[]) AS e").sampled("run_exceptions", "run_id, ARRAY[number], ARRAY[outcome], ARRAY[side], ARRAY[left_key], ARRAY[right_key], ARRAY[group_id], ARRAY[pass], ARRAY[score], ARRAY[line], ARRAY[source_column], ARRAY[reason]");
+
+/// What this module asks the database.
+pub(super) const QUERIES: &[NamedQuery] = &[LIST, LIST_OF_OUTCOME, PAIRS_OF_REVIEWS, INSERT];
 /// Rows of one statement.
 const BATCH: usize = 2000;
 

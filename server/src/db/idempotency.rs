@@ -1,22 +1,62 @@
 //! The table `idempotency_keys`: answers of creating requests, kept for a day.
 
+use super::named::NamedQuery;
 use sqlx::{FromRow, PgConnection, PgPool};
 
 // Held to the end of the transaction. A second request with the key waits for a moment: mostly the
 // first is done by then, or its transaction, which failed, is just being rolled back.
-const LOCK: &str = "SELECT pg_advisory_xact_lock(hashtextextended($1 || chr(10) || $2, 0))";
+const LOCK: NamedQuery = NamedQuery::new(
+    "idempotency.lock",
+    "SELECT pg_advisory_xact_lock(hashtextextended($1 || chr(10) || $2, 0))",
+)
+.sampled("idempotency_keys", "caller, key");
 const WAIT: &str = "2s";
-const WAIT_SETTING: &str = "SELECT current_setting('lock_timeout')";
-const SET_WAIT: &str = "SELECT set_config('lock_timeout', $1, true)";
+const WAIT_SETTING: NamedQuery = NamedQuery::new(
+    "idempotency.wait_setting",
+    "SELECT current_setting('lock_timeout')",
+);
+const SET_WAIT: NamedQuery = NamedQuery::new(
+    "idempotency.set_wait",
+    "SELECT set_config('lock_timeout', $1, true)",
+)
+.with("'2s'");
 const TIMED_OUT: &str = "55P03";
-const FORGET: &str = "DELETE FROM idempotency_keys \
-     WHERE caller = $1 AND key = $2 AND created_at <= now() - interval '24 hours'";
-const FIND: &str = "SELECT request_hash, status, location, etag, body FROM idempotency_keys \
-     WHERE caller = $1 AND key = $2";
-const KEEP: &str = "INSERT INTO idempotency_keys \
-     (caller, key, request_hash, status, location, etag, body) VALUES ($1, $2, $3, $4, $5, $6, $7)";
-const DELETE_EXPIRED: &str =
-    "DELETE FROM idempotency_keys WHERE created_at <= now() - interval '24 hours'";
+const FORGET: NamedQuery = NamedQuery::new(
+    "idempotency.forget",
+    "DELETE FROM idempotency_keys \
+     WHERE caller = $1 AND key = $2 AND created_at <= now() - interval '24 hours'",
+)
+.sampled("idempotency_keys", "caller, key");
+const FIND: NamedQuery = NamedQuery::new(
+    "idempotency.find",
+    "SELECT request_hash, status, location, etag, body FROM idempotency_keys \
+     WHERE caller = $1 AND key = $2",
+)
+.sampled("idempotency_keys", "caller, key");
+const KEEP: NamedQuery = NamedQuery::new(
+    "idempotency.keep",
+    "INSERT INTO idempotency_keys \
+     (caller, key, request_hash, status, location, etag, body) VALUES ($1, $2, $3, $4, $5, $6, $7)",
+)
+.sampled(
+    "idempotency_keys",
+    "caller, key, request_hash, status, '/', '1', '{}'",
+);
+const DELETE_EXPIRED: NamedQuery = NamedQuery::new(
+    "idempotency.delete_expired",
+    "DELETE FROM idempotency_keys WHERE created_at <= now() - interval '24 hours'",
+);
+
+/// What this module asks the database.
+pub(super) const QUERIES: &[NamedQuery] = &[
+    LOCK,
+    WAIT_SETTING,
+    SET_WAIT,
+    FORGET,
+    FIND,
+    KEEP,
+    DELETE_EXPIRED,
+];
 
 /// A caller's key and the request that it stands for.
 #[derive(Clone, Debug)]

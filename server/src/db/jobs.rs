@@ -6,6 +6,7 @@ use sqlx::{FromRow, PgPool};
 use uuid::Uuid;
 
 use super::audit::Mutation;
+use super::named::NamedQuery;
 use super::version::Expected;
 
 macro_rules! columns {
@@ -18,24 +19,63 @@ macro_rules! columns {
     };
 }
 
-const FIND_BY_ID: &str = columns!("SELECT", "FROM jobs WHERE project_id = $1 AND id = $2");
-const FIND_BY_NAME: &str = columns!("SELECT", "FROM jobs WHERE project_id = $1 AND name = $2");
-const LIST: &str = columns!(
-    "SELECT",
-    "FROM jobs WHERE project_id = $1 AND name > $2 ORDER BY name LIMIT $3"
-);
-const CREATE: &str = columns!(
-    "INSERT INTO jobs (id, project_id, name, spec, spec_hash) VALUES ($1, $2, $3, $4, $5) \
+const FIND_BY_ID: NamedQuery = NamedQuery::new(
+    "jobs.find_by_id",
+    columns!("SELECT", "FROM jobs WHERE project_id = $1 AND id = $2"),
+)
+.sampled("jobs", "project_id, id");
+const FIND_BY_NAME: NamedQuery = NamedQuery::new(
+    "jobs.find_by_name",
+    columns!("SELECT", "FROM jobs WHERE project_id = $1 AND name = $2"),
+)
+.sampled("jobs", "project_id, name");
+const LIST: NamedQuery = NamedQuery::new(
+    "jobs.list",
+    columns!(
+        "SELECT",
+        "FROM jobs WHERE project_id = $1 AND name > $2 ORDER BY name LIMIT $3"
+    ),
+)
+.sampled("jobs", "project_id, name, 101");
+const CREATE: NamedQuery = NamedQuery::new(
+    "jobs.create",
+    columns!(
+        "INSERT INTO jobs (id, project_id, name, spec, spec_hash) VALUES ($1, $2, $3, $4, $5) \
      ON CONFLICT (project_id, name) DO NOTHING RETURNING",
-    ""
+        ""
+    ),
+)
+.sampled(
+    "jobs",
+    "gen_random_uuid(), project_id, name, spec, spec_hash",
 );
-const REPLACE: &str = columns!(
-    "UPDATE jobs SET name = $2, spec = $3, spec_hash = $4, version = version + 1, \
+const REPLACE: NamedQuery = NamedQuery::new(
+    "jobs.replace",
+    columns!(
+        "UPDATE jobs SET name = $2, spec = $3, spec_hash = $4, version = version + 1, \
      updated_at = now() WHERE id = $1 RETURNING",
-    ""
-);
-const LOCK: &str = "SELECT version FROM jobs WHERE id = $1 FOR UPDATE";
-const DELETE: &str = "DELETE FROM jobs WHERE id = $1";
+        ""
+    ),
+)
+.sampled("jobs", "id, name, spec, spec_hash");
+const LOCK: NamedQuery = NamedQuery::new(
+    "jobs.lock",
+    "SELECT version FROM jobs WHERE id = $1 FOR UPDATE",
+)
+.sampled("jobs", "id");
+const DELETE: NamedQuery =
+    NamedQuery::new("jobs.delete", "DELETE FROM jobs WHERE id = $1").sampled("jobs", "id");
+
+/// What this module asks the database.
+pub(super) const QUERIES: &[NamedQuery] = &[
+    FIND_BY_ID,
+    FIND_BY_NAME,
+    LIST,
+    CREATE,
+    REPLACE,
+    LOCK,
+    DELETE,
+];
 
 /// A saved specification.
 #[derive(Clone, Debug, FromRow)]

@@ -5,44 +5,116 @@ use sqlx::{FromRow, PgConnection, PgPool};
 use uuid::Uuid;
 
 use super::audit::Mutation;
+use super::named::NamedQuery;
 use super::users::normal_email;
 use super::version::Expected;
 
-const ROLE_OF_USER: &str =
-    "SELECT role FROM project_members WHERE project_id = $1 AND user_id = $2";
-const ROLES_OF_NAMESPACE: &str =
-    "SELECT role FROM project_members WHERE project_id = $1 AND namespace = $2";
-const LIST: &str = "SELECT CASE WHEN m.user_id IS NULL THEN 'namespace' ELSE 'user' END AS kind, \
+const ROLE_OF_USER: NamedQuery = NamedQuery::new(
+    "members.role_of_user",
+    "SELECT role FROM project_members WHERE project_id = $1 AND user_id = $2",
+)
+.sampled("project_members", "project_id, user_id");
+const ROLES_OF_NAMESPACE: NamedQuery = NamedQuery::new(
+    "members.roles_of_namespace",
+    "SELECT role FROM project_members WHERE project_id = $1 AND namespace = $2",
+)
+.sampled("project_members", "project_id, namespace");
+const LIST: NamedQuery = NamedQuery::new(
+    "members.list",
+    "SELECT CASE WHEN m.user_id IS NULL THEN 'namespace' ELSE 'user' END AS kind, \
        coalesce(u.email, m.namespace) AS name, m.role, m.declared, m.version \
      FROM project_members m LEFT JOIN users u ON u.id = m.user_id \
      WHERE m.project_id = $1 \
-     ORDER BY kind, name, m.declared LIMIT $2 OFFSET $3";
-const FIND_MEMBER_USER: &str = "SELECT 'user' AS kind, u.email AS name, m.role, m.declared, m.version \
+     ORDER BY kind, name, m.declared LIMIT $2 OFFSET $3",
+)
+.sampled("project_members", "project_id, 101, 0");
+const FIND_MEMBER_USER: NamedQuery = NamedQuery::new(
+    "members.find_member_user",
+    "SELECT 'user' AS kind, u.email AS name, m.role, m.declared, m.version \
      FROM project_members m JOIN users u ON u.id = m.user_id \
-     WHERE m.project_id = $1 AND u.email = $2";
-const FIND_MEMBER_NAMESPACE: &str = "SELECT 'namespace' AS kind, namespace AS name, role, declared, \
+     WHERE m.project_id = $1 AND u.email = $2",
+)
+.sampled(
+    "project_members",
+    "project_id, (SELECT email FROM users WHERE id = user_id)",
+);
+const FIND_MEMBER_NAMESPACE: NamedQuery = NamedQuery::new(
+    "members.find_member_namespace",
+    "SELECT 'namespace' AS kind, namespace AS name, role, declared, \
        version FROM project_members WHERE project_id = $1 AND namespace = $2 \
-     ORDER BY declared LIMIT 1";
-const PUT_USER: &str = "INSERT INTO project_members (project_id, user_id, role) VALUES ($1, $2, $3) \
+     ORDER BY declared LIMIT 1",
+)
+.sampled("project_members", "project_id, namespace");
+const PUT_USER: NamedQuery = NamedQuery::new("members.put_user", "INSERT INTO project_members (project_id, user_id, role) VALUES ($1, $2, $3) \
      ON CONFLICT (user_id, project_id) WHERE user_id IS NOT NULL DO UPDATE SET role = excluded.role \
-     RETURNING version";
-const PUT_NAMESPACE: &str = "INSERT INTO project_members (project_id, namespace, role) \
+     RETURNING version").sampled("project_members", "project_id, user_id, role");
+const PUT_NAMESPACE: NamedQuery = NamedQuery::new(
+    "members.put_namespace",
+    "INSERT INTO project_members (project_id, namespace, role) \
      VALUES ($1, $2, $3) ON CONFLICT (namespace, project_id, declared) WHERE namespace IS NOT NULL \
-     DO UPDATE SET role = excluded.role RETURNING version";
-const FIND_USER: &str = "SELECT id FROM users WHERE email = $1";
-const LOCK_PROJECT: &str = "SELECT FROM projects WHERE id = $1 FOR UPDATE";
-const OWNERS: &str =
-    "SELECT count(*) FROM project_members WHERE project_id = $1 AND role = 'owner'";
-const DELETE_USER: &str =
-    "DELETE FROM project_members WHERE project_id = $1 AND user_id = $2 RETURNING version";
-const DELETE_NAMESPACE: &str = "DELETE FROM project_members \
-     WHERE project_id = $1 AND namespace = $2 AND NOT declared RETURNING version";
-const VERSION_OF_USER: &str =
-    "SELECT version FROM project_members WHERE project_id = $1 AND user_id = $2";
-const VERSION_OF_NAMESPACE: &str = "SELECT version FROM project_members \
-     WHERE project_id = $1 AND namespace = $2 AND NOT declared";
-const IS_DECLARED: &str = "SELECT EXISTS (SELECT FROM project_members \
-     WHERE project_id = $1 AND namespace = $2 AND declared)";
+     DO UPDATE SET role = excluded.role RETURNING version",
+)
+.sampled("project_members", "project_id, namespace, role");
+const FIND_USER: NamedQuery =
+    NamedQuery::new("members.find_user", "SELECT id FROM users WHERE email = $1")
+        .sampled("users", "email");
+const LOCK_PROJECT: NamedQuery = NamedQuery::new(
+    "members.lock_project",
+    "SELECT FROM projects WHERE id = $1 FOR UPDATE",
+)
+.sampled("projects", "id");
+const OWNERS: NamedQuery = NamedQuery::new(
+    "members.owners",
+    "SELECT count(*) FROM project_members WHERE project_id = $1 AND role = 'owner'",
+)
+.sampled("project_members", "project_id");
+const DELETE_USER: NamedQuery = NamedQuery::new(
+    "members.delete_user",
+    "DELETE FROM project_members WHERE project_id = $1 AND user_id = $2 RETURNING version",
+)
+.sampled("project_members", "project_id, user_id");
+const DELETE_NAMESPACE: NamedQuery = NamedQuery::new(
+    "members.delete_namespace",
+    "DELETE FROM project_members \
+     WHERE project_id = $1 AND namespace = $2 AND NOT declared RETURNING version",
+)
+.sampled("project_members", "project_id, namespace");
+const VERSION_OF_USER: NamedQuery = NamedQuery::new(
+    "members.version_of_user",
+    "SELECT version FROM project_members WHERE project_id = $1 AND user_id = $2",
+)
+.sampled("project_members", "project_id, user_id");
+const VERSION_OF_NAMESPACE: NamedQuery = NamedQuery::new(
+    "members.version_of_namespace",
+    "SELECT version FROM project_members \
+     WHERE project_id = $1 AND namespace = $2 AND NOT declared",
+)
+.sampled("project_members", "project_id, namespace");
+const IS_DECLARED: NamedQuery = NamedQuery::new(
+    "members.is_declared",
+    "SELECT EXISTS (SELECT FROM project_members \
+     WHERE project_id = $1 AND namespace = $2 AND declared)",
+)
+.sampled("project_members", "project_id, namespace");
+
+/// What this module asks the database.
+pub(super) const QUERIES: &[NamedQuery] = &[
+    ROLE_OF_USER,
+    ROLES_OF_NAMESPACE,
+    LIST,
+    FIND_MEMBER_USER,
+    FIND_MEMBER_NAMESPACE,
+    PUT_USER,
+    PUT_NAMESPACE,
+    FIND_USER,
+    LOCK_PROJECT,
+    OWNERS,
+    DELETE_USER,
+    DELETE_NAMESPACE,
+    VERSION_OF_USER,
+    VERSION_OF_NAMESPACE,
+    IS_DECLARED,
+];
 
 /// What a member may do, each role including the ones before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

@@ -7,42 +7,108 @@ use uuid::Uuid;
 
 use super::audit::Mutation;
 use super::members::{self, Role};
+use super::named::NamedQuery;
 use super::version::Expected;
 
-const FIND_BY_ID: &str = "SELECT id, slug, name, version FROM projects WHERE id = $1";
-const FIND_BY_SLUG: &str = "SELECT id, slug, name, version FROM projects WHERE slug = $1";
-const CREATE: &str = "INSERT INTO projects (id, slug, name) VALUES ($1, $2, $3) \
-     ON CONFLICT (slug) DO NOTHING RETURNING id, slug, name, version";
-const LOCK: &str = "SELECT version FROM projects WHERE id = $1 FOR NO KEY UPDATE";
-const RENAME: &str =
-    "UPDATE projects SET name = $2 WHERE id = $1 RETURNING id, slug, name, version";
-const LIST_OF_USER: &str = "SELECT p.id, p.slug, p.name, p.version, m.role FROM projects p \
+const FIND_BY_ID: NamedQuery = NamedQuery::new(
+    "projects.find_by_id",
+    "SELECT id, slug, name, version FROM projects WHERE id = $1",
+)
+.sampled("projects", "id");
+const FIND_BY_SLUG: NamedQuery = NamedQuery::new(
+    "projects.find_by_slug",
+    "SELECT id, slug, name, version FROM projects WHERE slug = $1",
+)
+.sampled("projects", "slug");
+const CREATE: NamedQuery = NamedQuery::new(
+    "projects.create",
+    "INSERT INTO projects (id, slug, name) VALUES ($1, $2, $3) \
+     ON CONFLICT (slug) DO NOTHING RETURNING id, slug, name, version",
+)
+.sampled("projects", "gen_random_uuid(), slug, name");
+const LOCK: NamedQuery = NamedQuery::new(
+    "projects.lock",
+    "SELECT version FROM projects WHERE id = $1 FOR NO KEY UPDATE",
+)
+.sampled("projects", "id");
+const RENAME: NamedQuery = NamedQuery::new(
+    "projects.rename",
+    "UPDATE projects SET name = $2 WHERE id = $1 RETURNING id, slug, name, version",
+)
+.sampled("projects", "id, name");
+const LIST_OF_USER: NamedQuery = NamedQuery::new(
+    "projects.list_of_user",
+    "SELECT p.id, p.slug, p.name, p.version, m.role FROM projects p \
      JOIN project_members m ON m.project_id = p.id AND m.user_id = $1 \
-     WHERE p.slug > $2 ORDER BY p.slug LIMIT $3";
-const LIST_OF_NAMESPACE: &str = "SELECT p.id, p.slug, p.name, p.version, m.role FROM projects p \
+     WHERE p.slug > $2 ORDER BY p.slug LIMIT $3",
+)
+.sampled("project_members", "user_id, '', 101");
+const LIST_OF_NAMESPACE: NamedQuery = NamedQuery::new("projects.list_of_namespace", "SELECT p.id, p.slug, p.name, p.version, m.role FROM projects p \
      JOIN (SELECT project_id, CASE max(CASE role WHEN 'owner' THEN 2 WHEN 'editor' THEN 1 ELSE 0 END) \
              WHEN 2 THEN 'owner' WHEN 1 THEN 'editor' ELSE 'viewer' END AS role \
            FROM project_members WHERE namespace = $1 GROUP BY project_id) m ON m.project_id = p.id \
-     WHERE p.slug > $2 ORDER BY p.slug LIMIT $3";
-const LIST_ONE: &str = "SELECT id, slug, name, version, $2::text AS role FROM projects \
-     WHERE id = $1 AND $2::text IS NOT NULL AND slug > $3 LIMIT $4";
-const LIST_ALL: &str = "SELECT id, slug, name, version, 'owner' AS role FROM projects \
-     WHERE slug > $1 ORDER BY slug LIMIT $2";
-const COUNT_MEMBERS: &str = "SELECT project_id, count(*) FROM project_members \
-     WHERE project_id = ANY($1) GROUP BY project_id";
-const COUNT_UPLOADS: &str = "SELECT project_id, count(*) FROM uploads \
-     WHERE project_id = ANY($1) GROUP BY project_id";
-const COUNT_RUNS: &str = "SELECT project_id, count(*) FROM runs \
-     WHERE project_id = ANY($1) GROUP BY project_id";
-const LOCK_DECLARATION: &str = "SELECT pg_advisory_xact_lock(hashtext('projects.declaration'))";
-const DROP_UNDECLARED: &str = "DELETE FROM project_members m USING projects p \
+     WHERE p.slug > $2 ORDER BY p.slug LIMIT $3").sampled("project_members", "namespace, '', 101");
+const LIST_ONE: NamedQuery = NamedQuery::new(
+    "projects.list_one",
+    "SELECT id, slug, name, version, $2::text AS role FROM projects \
+     WHERE id = $1 AND $2::text IS NOT NULL AND slug > $3 LIMIT $4",
+)
+.sampled("projects", "id, 'viewer', '', 101");
+const LIST_ALL: NamedQuery = NamedQuery::new(
+    "projects.list_all",
+    "SELECT id, slug, name, version, 'owner' AS role FROM projects \
+     WHERE slug > $1 ORDER BY slug LIMIT $2",
+)
+.sampled("projects", "slug, 101");
+const COUNT_MEMBERS: NamedQuery = NamedQuery::new(
+    "projects.count_members",
+    "SELECT project_id, count(*) FROM project_members \
+     WHERE project_id = ANY($1) GROUP BY project_id",
+)
+.with("(SELECT array_agg(id) FROM (SELECT id FROM projects LIMIT 100) AS page)");
+const COUNTS: NamedQuery = NamedQuery::new(
+    "projects.counts",
+    "SELECT project_id, uploads, runs FROM project_counts WHERE project_id = ANY($1)",
+)
+.with("(SELECT array_agg(id) FROM (SELECT id FROM projects ORDER BY slug LIMIT 100) AS page)");
+const LOCK_DECLARATION: NamedQuery = NamedQuery::new(
+    "projects.lock_declaration",
+    "SELECT pg_advisory_xact_lock(hashtext('projects.declaration'))",
+);
+const DROP_UNDECLARED: NamedQuery = NamedQuery::new(
+    "projects.drop_undeclared",
+    "DELETE FROM project_members m USING projects p \
      WHERE m.declared AND p.id = m.project_id \
        AND NOT EXISTS (SELECT FROM unnest($1::text[], $2::text[]) AS d (slug, namespace) \
-                       WHERE d.slug = p.slug AND d.namespace = m.namespace)";
-const ADD_DECLARED: &str = "INSERT INTO project_members (project_id, namespace, role, declared) \
+                       WHERE d.slug = p.slug AND d.namespace = m.namespace)",
+)
+.sampled("projects", "ARRAY[slug], ARRAY['treasury']");
+const ADD_DECLARED: NamedQuery = NamedQuery::new(
+    "projects.add_declared",
+    "INSERT INTO project_members (project_id, namespace, role, declared) \
      SELECT p.id, d.namespace, 'editor', true \
      FROM unnest($1::text[], $2::text[]) AS d (slug, namespace) JOIN projects p USING (slug) \
-     ON CONFLICT (namespace, project_id, declared) WHERE namespace IS NOT NULL DO NOTHING";
+     ON CONFLICT (namespace, project_id, declared) WHERE namespace IS NOT NULL DO NOTHING",
+)
+.sampled("projects", "ARRAY[slug], ARRAY['treasury']");
+
+/// What this module asks the database.
+pub(super) const QUERIES: &[NamedQuery] = &[
+    FIND_BY_ID,
+    FIND_BY_SLUG,
+    CREATE,
+    LOCK,
+    RENAME,
+    LIST_OF_USER,
+    LIST_OF_NAMESPACE,
+    LIST_ONE,
+    LIST_ALL,
+    COUNT_MEMBERS,
+    COUNTS,
+    LOCK_DECLARATION,
+    DROP_UNDECLARED,
+    ADD_DECLARED,
+];
 
 /// A project.
 #[derive(Clone, Debug, FromRow)]
@@ -90,9 +156,6 @@ impl CountsOf {
         self.0.get(&project).copied().unwrap_or_default()
     }
 }
-
-/// One of the counts.
-type Field = fn(&mut Counts) -> &mut i64;
 
 /// How a route names a project.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -222,7 +285,7 @@ pub async fn list(
     .await
 }
 
-/// How much there is in some projects: three queries, however many projects.
+/// How much there is in some projects: two queries, however many projects.
 ///
 /// # Errors
 /// Errors of the database.
@@ -231,19 +294,21 @@ pub async fn counts(
     projects: &[Uuid],
 ) -> Result<CountsOf, sqlx::Error> {
     let mut counts: HashMap<Uuid, Counts> = HashMap::new();
-    let fields: [(&str, Field); 3] = [
-        (COUNT_MEMBERS, |counts| &mut counts.members),
-        (COUNT_UPLOADS, |counts| &mut counts.uploads),
-        (COUNT_RUNS, |counts| &mut counts.runs),
-    ];
-    for (query, field) in fields {
-        let rows: Vec<(Uuid, i64)> = sqlx::query_as(query)
-            .bind(projects)
-            .fetch_all(&mut *connection)
-            .await?;
-        for (project, count) in rows {
-            *field(counts.entry(project).or_default()) = count;
-        }
+    let members: Vec<(Uuid, i64)> = sqlx::query_as(COUNT_MEMBERS)
+        .bind(projects)
+        .fetch_all(&mut *connection)
+        .await?;
+    for (project, number) in members {
+        counts.entry(project).or_default().members = number;
+    }
+    // Nobody counts these: triggers keep them. A project without a row has none.
+    let kept: Vec<(Uuid, i64, i64)> = sqlx::query_as(COUNTS)
+        .bind(projects)
+        .fetch_all(connection)
+        .await?;
+    for (project, uploads, runs) in kept {
+        let of = counts.entry(project).or_default();
+        (of.uploads, of.runs) = (uploads, runs);
     }
     Ok(CountsOf(counts))
 }

@@ -12,26 +12,29 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::exceptions::{self, Exceptions};
+use super::named::NamedQuery;
 use super::reviews;
 
 /// The channel on which a queued run is announced.
 pub const CHANNEL: &str = "reconciliation_runs_queued";
 
-const EXHAUST: &str = "UPDATE runs SET state = 'failed', completed_at = now(), \
+const EXHAUST: NamedQuery = NamedQuery::new("queue.exhaust", "UPDATE runs SET state = 'failed', completed_at = now(), \
        lease_expires_at = NULL, phase = NULL, error_type = 'attemptsExhausted', \
        error_message = format('gave up after %s attempts: the last worker, %s, stopped without a result', \
                               attempt, coalesce(worker, 'unknown')) \
      WHERE attempt >= $1 \
-       AND (state = 'queued' OR (state = 'running' AND lease_expires_at < now()))";
+       AND (state = 'queued' OR (state = 'running' AND lease_expires_at < now()))").with("3");
 
 // Projects take turns: first the one with the fewest runs at work, then the one whose last claim
-// is the longest ago. So a thousand queued runs of one project delay another by one run only.
-const CLAIM: &str = "WITH turn AS ( \
-       SELECT w.project_id, \
-         (SELECT count(*) FROM runs b WHERE b.project_id = w.project_id \
-            AND b.state = 'running' AND b.lease_expires_at >= now()) AS busy, \
+// is the longest ago. So a thousand queued runs of one project delay another by one run only. The
+// queue is counted once: inlined, both counts would be made for each run that waits.
+const CLAIM: NamedQuery = NamedQuery::new("queue.claim", "WITH waiting AS MATERIALIZED ( \
+       SELECT project_id, count(*) FILTER (WHERE state = 'running' AND lease_expires_at >= now()) AS busy \
+       FROM runs WHERE state IN ('queued', 'running') GROUP BY project_id \
+     ), turn AS MATERIALIZED ( \
+       SELECT w.project_id, w.busy, \
          (SELECT max(l.claimed_at) FROM runs l WHERE l.project_id = w.project_id) AS last_claim \
-       FROM (SELECT DISTINCT project_id FROM runs WHERE state IN ('queued', 'running')) AS w \
+       FROM waiting w \
      ), next AS ( \
        SELECT r.id FROM runs r JOIN turn t ON t.project_id = r.project_id \
        WHERE r.attempt < $3 \
@@ -45,26 +48,50 @@ const CLAIM: &str = "WITH turn AS ( \
        started_at = coalesce(r.started_at, now()), \
        phase = 'starting', progress_done = NULL, progress_total = NULL \
      FROM next WHERE r.id = next.id \
-     RETURNING r.id, r.project_id, r.spec, r.attempt, r.fence, r.created_at";
+     RETURNING r.id, r.project_id, r.spec, r.attempt, r.fence, r.created_at").with("'worker', 15, 3");
 
-const HEARTBEAT: &str = "UPDATE runs SET lease_expires_at = now() + make_interval(secs => $3), \
+const HEARTBEAT: NamedQuery = NamedQuery::new(
+    "queue.heartbeat",
+    "UPDATE runs SET lease_expires_at = now() + make_interval(secs => $3), \
        phase = $4, progress_done = $5, progress_total = $6 \
-     WHERE id = $1 AND fence = $2 AND state = 'running'";
-const PUBLISH: &str = "UPDATE runs SET state = 'succeeded', completed_at = now(), \
+     WHERE id = $1 AND fence = $2 AND state = 'running'",
+)
+.sampled("runs", "id, fence, 15, 'matching', 1, 2");
+const PUBLISH: NamedQuery = NamedQuery::new(
+    "queue.publish",
+    "UPDATE runs SET state = 'succeeded', completed_at = now(), \
        lease_expires_at = NULL, phase = NULL, progress_done = NULL, progress_total = NULL, \
        summary = $3, output_prefix = $4, exceptions = $5, reviews_open = $6 \
-     WHERE id = $1 AND fence = $2 AND state = 'running'";
-const FAIL: &str = "UPDATE runs SET state = 'failed', completed_at = now(), lease_expires_at = NULL, \
+     WHERE id = $1 AND fence = $2 AND state = 'running'",
+)
+.sampled("runs", "id, fence, '{}', 'runs', '{}', 0");
+const FAIL: NamedQuery = NamedQuery::new(
+    "queue.fail",
+    "UPDATE runs SET state = 'failed', completed_at = now(), lease_expires_at = NULL, \
        phase = NULL, error_type = $3, error_message = $4, error_detail = $5 \
-     WHERE id = $1 AND fence = $2 AND state = 'running'";
-const RETRY: &str = "UPDATE runs SET state = 'queued', lease_expires_at = NULL, phase = NULL, \
+     WHERE id = $1 AND fence = $2 AND state = 'running'",
+)
+.sampled("runs", "id, fence, 'io', 'why', 'why'");
+const RETRY: NamedQuery = NamedQuery::new(
+    "queue.retry",
+    "UPDATE runs SET state = 'queued', lease_expires_at = NULL, phase = NULL, \
        progress_done = NULL, progress_total = NULL, not_before = now() + make_interval(secs => $3) \
-     WHERE id = $1 AND fence = $2 AND state = 'running'";
-const HAND_BACK: &str = "WITH handed AS ( \
+     WHERE id = $1 AND fence = $2 AND state = 'running'",
+)
+.sampled("runs", "id, fence, 1");
+const HAND_BACK: NamedQuery = NamedQuery::new(
+    "queue.hand_back",
+    "WITH handed AS ( \
        UPDATE runs SET state = 'queued', lease_expires_at = NULL, phase = NULL, \
          progress_done = NULL, progress_total = NULL, attempt = attempt - 1 \
        WHERE id = $1 AND fence = $2 AND state = 'running' RETURNING id \
-     ) SELECT pg_notify($3, '') FROM handed";
+     ) SELECT pg_notify($3, '') FROM handed",
+)
+.sampled("runs", "id, fence, 'reconciliation_runs_queued'");
+
+/// What this module asks the database.
+pub(super) const QUERIES: &[NamedQuery] =
+    &[EXHAUST, CLAIM, HEARTBEAT, PUBLISH, FAIL, RETRY, HAND_BACK];
 
 /// A claimed run: the work and the right to write its result.
 #[derive(Clone, Debug, FromRow)]

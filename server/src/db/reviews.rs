@@ -9,6 +9,7 @@ use sqlx::{FromRow, PgConnection, PgPool};
 use uuid::Uuid;
 
 use super::audit::Mutation;
+use super::named::NamedQuery;
 use super::version::Expected;
 
 macro_rules! select {
@@ -22,34 +23,85 @@ macro_rules! select {
     };
 }
 
-const FIND: &str = select!("WHERE r.run_id = $1 AND r.group_id = $2");
-const LIST_OF_PROJECT: &str = select!(
+const FIND: NamedQuery = NamedQuery::new(
+    "reviews.find",
+    select!("WHERE r.run_id = $1 AND r.group_id = $2"),
+)
+.sampled("reviews", "run_id, group_id");
+const LIST_OF_PROJECT: NamedQuery = NamedQuery::new("reviews.list_of_project", select!(
     "WHERE r.project_id = $1 AND r.state = $2 AND (r.created_at, r.run_id, r.number) > ($3, $4, $5) \
      ORDER BY r.created_at, r.run_id, r.number LIMIT $6"
-);
-const LIST_OF_RUN: &str =
-    select!("WHERE r.run_id = $1 AND r.number > $2 ORDER BY r.number LIMIT $3");
-const HISTORY: &str = "SELECT e.version, e.action, u.email AS by, e.comment, e.created_at AS at \
+)).sampled("reviews", "project_id, state, created_at, run_id, number, 101");
+const LIST_OF_RUN: NamedQuery = NamedQuery::new(
+    "reviews.list_of_run",
+    select!("WHERE r.run_id = $1 AND r.number > $2 ORDER BY r.number LIMIT $3"),
+)
+.sampled("reviews", "run_id, 0, 101");
+const HISTORY: NamedQuery = NamedQuery::new(
+    "reviews.history",
+    "SELECT e.version, e.action, u.email AS by, e.comment, e.created_at AS at \
      FROM review_events e JOIN users u ON u.id = e.user_id \
-     WHERE e.run_id = $1 AND e.group_id = $2 AND e.version > $3 ORDER BY e.version LIMIT $4";
-const OPEN: &str = "INSERT INTO reviews (run_id, group_id, project_id, number) \
+     WHERE e.run_id = $1 AND e.group_id = $2 AND e.version > $3 ORDER BY e.version LIMIT $4",
+)
+.sampled("review_events", "run_id, group_id, 0, 101");
+const OPEN: NamedQuery = NamedQuery::new(
+    "reviews.open",
+    "INSERT INTO reviews (run_id, group_id, project_id, number) \
      SELECT run_id, group_id, $2, min(number) FROM run_exceptions \
-     WHERE run_id = $1 AND outcome = 'review' GROUP BY run_id, group_id";
-const LOCK: &str =
-    "SELECT state, version FROM reviews WHERE run_id = $1 AND group_id = $2 FOR UPDATE";
-const DECIDE: &str = "UPDATE reviews SET version = version + 1, state = $3, \
+     WHERE run_id = $1 AND outcome = 'review' GROUP BY run_id, group_id",
+)
+.sampled("reviews", "run_id, project_id");
+const LOCK: NamedQuery = NamedQuery::new(
+    "reviews.lock",
+    "SELECT state, version FROM reviews WHERE run_id = $1 AND group_id = $2 FOR UPDATE",
+)
+.sampled("reviews", "run_id, group_id");
+const DECIDE: NamedQuery = NamedQuery::new(
+    "reviews.decide",
+    "UPDATE reviews SET version = version + 1, state = $3, \
        decided_at = CASE WHEN $3 = 'open' THEN NULL ELSE now() END, \
-       decided_by = CASE WHEN $3 = 'open' THEN NULL ELSE $4 END \
-     WHERE run_id = $1 AND group_id = $2 RETURNING version";
-const COUNT: &str = "UPDATE runs SET \
+       decided_by = CASE WHEN $3 = 'open' THEN NULL ELSE $4::uuid END \
+     WHERE run_id = $1 AND group_id = $2 RETURNING version",
+)
+.sampled("reviews", "run_id, group_id, 'accepted', gen_random_uuid()");
+const COUNT: NamedQuery = NamedQuery::new(
+    "reviews.count",
+    "UPDATE runs SET \
        reviews_open = reviews_open + ($3 = 'open')::int - ($2 = 'open')::int, \
        reviews_accepted = reviews_accepted + ($3 = 'accepted')::int - ($2 = 'accepted')::int, \
        reviews_rejected = reviews_rejected + ($3 = 'rejected')::int - ($2 = 'rejected')::int \
-     WHERE id = $1";
-const COMMENTED: &str = "UPDATE reviews SET version = version + 1 \
-     WHERE run_id = $1 AND group_id = $2 RETURNING version";
-const RECORD: &str = "INSERT INTO review_events (run_id, group_id, version, action, user_id, comment) \
-     VALUES ($1, $2, $3, $4, $5, $6)";
+     WHERE id = $1",
+)
+.sampled("runs", "id, 'open', 'accepted'");
+const COMMENTED: NamedQuery = NamedQuery::new(
+    "reviews.commented",
+    "UPDATE reviews SET version = version + 1 \
+     WHERE run_id = $1 AND group_id = $2 RETURNING version",
+)
+.sampled("reviews", "run_id, group_id");
+const RECORD: NamedQuery = NamedQuery::new(
+    "reviews.record",
+    "INSERT INTO review_events (run_id, group_id, version, action, user_id, comment) \
+     VALUES ($1, $2, $3, $4, $5, $6)",
+)
+.sampled(
+    "reviews",
+    "run_id, group_id, version, 'commented', gen_random_uuid(), 'why'",
+);
+
+/// What this module asks the database.
+pub(super) const QUERIES: &[NamedQuery] = &[
+    FIND,
+    LIST_OF_PROJECT,
+    LIST_OF_RUN,
+    HISTORY,
+    OPEN,
+    LOCK,
+    DECIDE,
+    COUNT,
+    COMMENTED,
+    RECORD,
+];
 
 /// Where a review is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

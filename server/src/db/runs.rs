@@ -7,6 +7,7 @@ use sqlx::{FromRow, PgExecutor, PgPool};
 use uuid::Uuid;
 
 use super::audit::Mutation;
+use super::named::NamedQuery;
 use super::queue::CHANNEL;
 
 // sqlx takes literal statements only, so the columns are repeated by a macro.
@@ -23,28 +24,78 @@ macro_rules! select {
     };
 }
 
-const FIND: &str = select!("WHERE r.id = $1");
-const LIST: &str = select!(
-    "WHERE r.project_id = $1 AND (r.created_at, r.id) < ($2, $3) \
+const FIND: NamedQuery =
+    NamedQuery::new("runs.find", select!("WHERE r.id = $1")).sampled("runs", "id");
+const LIST: NamedQuery = NamedQuery::new(
+    "runs.list",
+    select!(
+        "WHERE r.project_id = $1 AND (r.created_at, r.id) < ($2, $3) \
      ORDER BY r.created_at DESC, r.id DESC LIMIT $4"
-);
-const LIST_OF_JOB: &str = select!(
-    "WHERE r.job_id = $1 AND (r.created_at, r.id) < ($2, $3) \
+    ),
+)
+.sampled("runs", "project_id, created_at, id, 101");
+const LIST_OF_JOB: NamedQuery = NamedQuery::new(
+    "runs.list_of_job",
+    select!(
+        "WHERE r.job_id = $1 AND (r.created_at, r.id) < ($2, $3) \
      ORDER BY r.created_at DESC, r.id DESC LIMIT $4"
-);
-const LOCK_QUEUE_OF_PROJECT: &str = "SELECT FROM projects WHERE id = $1 FOR NO KEY UPDATE";
-const COUNT_QUEUED: &str = "SELECT count(*) FROM (SELECT FROM runs \
-     WHERE project_id = $1 AND state = 'queued' LIMIT $2) AS queued";
-const INSERT: &str = "INSERT INTO runs (id, project_id, spec, spec_hash, job_id) \
+    ),
+)
+.sampled("runs", "job_id, created_at, id, 101");
+const LOCK_QUEUE_OF_PROJECT: NamedQuery = NamedQuery::new(
+    "runs.lock_queue_of_project",
+    "SELECT FROM projects WHERE id = $1 FOR NO KEY UPDATE",
+)
+.sampled("projects", "id");
+const COUNT_QUEUED: NamedQuery = NamedQuery::new(
+    "runs.count_queued",
+    "SELECT count(*) FROM (SELECT FROM runs \
+     WHERE project_id = $1 AND state = 'queued' LIMIT $2) AS queued",
+)
+.sampled("runs", "project_id, 1000");
+const INSERT: NamedQuery = NamedQuery::new(
+    "runs.insert",
+    "INSERT INTO runs (id, project_id, spec, spec_hash, job_id) \
      VALUES ($1, $2, $3, $4, (SELECT id FROM jobs WHERE id = $5)) \
-     ON CONFLICT (id) DO NOTHING";
-const NOTIFY: &str = "SELECT pg_notify($1, '')";
-const CANCEL: &str = "UPDATE runs SET state = 'cancelled', completed_at = now(), \
+     ON CONFLICT (id) DO NOTHING",
+)
+.sampled(
+    "runs",
+    "gen_random_uuid(), project_id, spec, spec_hash, coalesce(job_id, id)",
+);
+const NOTIFY: NamedQuery =
+    NamedQuery::new("runs.notify", "SELECT pg_notify($1, '')").with("'reconciliation_runs_queued'");
+const CANCEL: NamedQuery = NamedQuery::new(
+    "runs.cancel",
+    "UPDATE runs SET state = 'cancelled', completed_at = now(), \
      lease_expires_at = NULL, phase = NULL \
-     WHERE id = $1 AND state IN ('queued', 'running')";
-const STANDINGS: &str = "SELECT id, state, phase, progress_done, progress_total, attempt, completed_at \
-     FROM runs WHERE id = ANY($1)";
-const QUEUE_DEPTH: &str = "SELECT count(*) FROM runs WHERE state = 'queued'";
+     WHERE id = $1 AND state IN ('queued', 'running')",
+)
+.sampled("runs", "id");
+const STANDINGS: NamedQuery = NamedQuery::new(
+    "runs.standings",
+    "SELECT id, state, phase, progress_done, progress_total, attempt, completed_at \
+     FROM runs WHERE id = ANY($1)",
+)
+.with("(SELECT array_agg(id) FROM (SELECT id FROM runs LIMIT 100) AS page)");
+const QUEUE_DEPTH: NamedQuery = NamedQuery::new(
+    "runs.queue_depth",
+    "SELECT count(*) FROM runs WHERE state = 'queued'",
+);
+
+/// What this module asks the database.
+pub(super) const QUERIES: &[NamedQuery] = &[
+    FIND,
+    LIST,
+    LIST_OF_JOB,
+    LOCK_QUEUE_OF_PROJECT,
+    COUNT_QUEUED,
+    INSERT,
+    NOTIFY,
+    CANCEL,
+    STANDINGS,
+    QUEUE_DEPTH,
+];
 
 /// Where a run is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

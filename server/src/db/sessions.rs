@@ -5,37 +5,95 @@ use sqlx::{FromRow, PgConnection, PgPool};
 use uuid::Uuid;
 
 use super::audit::Mutation;
+use super::named::NamedQuery;
 use super::users::User;
 use crate::auth::opaque::{self, REFRESH};
 use crate::auth::token::Bearer;
 use crate::config::SessionConfig;
 
-const FIND_BEARER: &str = "SELECT u.id, u.email, u.platform_admin \
+const FIND_BEARER: NamedQuery = NamedQuery::new(
+    "sessions.find_bearer",
+    "SELECT u.id, u.email, u.platform_admin \
      FROM sessions s JOIN users u ON u.id = s.user_id \
      WHERE s.id = $1 AND u.id = $2 AND s.ended_at IS NULL AND s.expires_at > now() \
-       AND u.disabled_at IS NULL";
+       AND u.disabled_at IS NULL",
+)
+.sampled("sessions", "id, user_id");
 // Whoever disables the user or changes the password waits for this, and then ends the session too.
-const LOCK_LOGIN: &str = "SELECT id FROM users \
-     WHERE id = $1 AND password_hash = $2 AND disabled_at IS NULL FOR SHARE";
-const OPEN: &str = "INSERT INTO sessions (id, user_id, expires_at) \
-     VALUES ($1, $2, now() + make_interval(secs => $3))";
-const ISSUE: &str = "INSERT INTO refresh_tokens (token_hash, session_id, expires_at) \
+const LOCK_LOGIN: NamedQuery = NamedQuery::new(
+    "sessions.lock_login",
+    "SELECT id FROM users \
+     WHERE id = $1 AND password_hash = $2 AND disabled_at IS NULL FOR SHARE",
+)
+.sampled("users", "id, 'hash'");
+const OPEN: NamedQuery = NamedQuery::new(
+    "sessions.open",
+    "INSERT INTO sessions (id, user_id, expires_at) \
+     VALUES ($1, $2, now() + make_interval(secs => $3))",
+)
+.sampled("users", "gen_random_uuid(), id, 3600");
+const ISSUE: NamedQuery = NamedQuery::new(
+    "sessions.issue",
+    "INSERT INTO refresh_tokens (token_hash, session_id, expires_at) \
      SELECT $1, id, least(expires_at, now() + make_interval(secs => $3)) \
      FROM sessions WHERE id = $2 \
-     RETURNING greatest(0, extract(epoch FROM expires_at - now()))::bigint";
-const USE: &str = "UPDATE refresh_tokens SET used_at = now() \
+     RETURNING greatest(0, extract(epoch FROM expires_at - now()))::bigint",
+)
+.sampled(
+    "sessions",
+    "'\\x0000000000000000000000000000000000000000000000000000000000000000', id, 3600",
+);
+const USE: NamedQuery = NamedQuery::new(
+    "sessions.use",
+    "UPDATE refresh_tokens SET used_at = now() \
      WHERE token_hash = $1 AND used_at IS NULL \
-     RETURNING session_id, expires_at > now() AS fresh";
-const LOCK_SESSION: &str = "SELECT s.user_id, \
+     RETURNING session_id, expires_at > now() AS fresh",
+)
+.sampled(
+    "refresh_tokens",
+    "'\\x0000000000000000000000000000000000000000000000000000000000000000'",
+);
+const LOCK_SESSION: NamedQuery = NamedQuery::new(
+    "sessions.lock_session",
+    "SELECT s.user_id, \
        s.ended_at IS NULL AND s.expires_at > now() AND u.disabled_at IS NULL AS live \
-     FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.id = $1 FOR UPDATE OF s";
-const END_OF_TOKEN: &str = "UPDATE sessions s SET ended_at = now(), end_reason = $2 \
+     FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.id = $1 FOR UPDATE OF s",
+)
+.sampled("sessions", "id");
+const END_OF_TOKEN: NamedQuery = NamedQuery::new(
+    "sessions.end_of_token",
+    "UPDATE sessions s SET ended_at = now(), end_reason = $2 \
      FROM refresh_tokens t \
      WHERE t.token_hash = $1 AND s.id = t.session_id AND s.ended_at IS NULL \
-     RETURNING s.id AS session, s.user_id AS \"user\"";
-const END_OF_USER: &str = "UPDATE sessions SET ended_at = now(), end_reason = $2 \
-     WHERE user_id = $1 AND ended_at IS NULL AND id IS DISTINCT FROM $3";
-const DELETE_EXPIRED: &str = "DELETE FROM sessions WHERE expires_at < now() - interval '7 days'";
+     RETURNING s.id AS session, s.user_id AS \"user\"",
+)
+.sampled(
+    "refresh_tokens",
+    "'\\x0000000000000000000000000000000000000000000000000000000000000000', 'logout'",
+);
+const END_OF_USER: NamedQuery = NamedQuery::new(
+    "sessions.end_of_user",
+    "UPDATE sessions SET ended_at = now(), end_reason = $2 \
+     WHERE user_id = $1 AND ended_at IS NULL AND id IS DISTINCT FROM $3",
+)
+.sampled("sessions", "user_id, 'disabled', id");
+const DELETE_EXPIRED: NamedQuery = NamedQuery::new(
+    "sessions.delete_expired",
+    "DELETE FROM sessions WHERE expires_at < now() - interval '7 days'",
+);
+
+/// What this module asks the database.
+pub(super) const QUERIES: &[NamedQuery] = &[
+    FIND_BEARER,
+    LOCK_LOGIN,
+    OPEN,
+    ISSUE,
+    USE,
+    LOCK_SESSION,
+    END_OF_TOKEN,
+    END_OF_USER,
+    DELETE_EXPIRED,
+];
 
 /// Why a session ended before its time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::audit::Mutation;
 use super::members::Role;
+use super::named::NamedQuery;
 use super::runs::After;
 
 macro_rules! columns {
@@ -17,30 +18,53 @@ macro_rules! columns {
         )
     };
 }
-const CREATE: &str = columns!(
+const CREATE: NamedQuery = NamedQuery::new("tokens.create", columns!(
     "INSERT INTO api_tokens (id, project_id, name, token_hash, role, created_by, expires_at) \
      VALUES ($1, $2, $3, $4, $5, $6, now() + make_interval(days => $7)) \
      ON CONFLICT (project_id, name) DO NOTHING RETURNING",
     ""
-);
-const LIST: &str = columns!(
-    "SELECT",
-    "FROM api_tokens WHERE project_id = $1 AND (created_at, id) < ($2, $3) \
+)).sampled("api_tokens", "gen_random_uuid(), project_id, name, '\\x0000000000000000000000000000000000000000000000000000000000000000', role, created_by, 90");
+const LIST: NamedQuery = NamedQuery::new(
+    "tokens.list",
+    columns!(
+        "SELECT",
+        "FROM api_tokens WHERE project_id = $1 AND (created_at, id) < ($2, $3) \
      ORDER BY created_at DESC, id DESC LIMIT $4"
-);
-const FIND: &str = columns!(
-    "SELECT",
-    "FROM api_tokens WHERE project_id = $1 AND id = $2"
-);
-const DELETE: &str = "DELETE FROM api_tokens WHERE project_id = $1 AND id = $2";
-const FIND_BEARER: &str = "SELECT t.id, t.project_id, t.role, \
+    ),
+)
+.sampled("api_tokens", "project_id, created_at, id, 101");
+const FIND: NamedQuery = NamedQuery::new(
+    "tokens.find",
+    columns!(
+        "SELECT",
+        "FROM api_tokens WHERE project_id = $1 AND id = $2"
+    ),
+)
+.sampled("api_tokens", "project_id, id");
+const DELETE: NamedQuery = NamedQuery::new(
+    "tokens.delete",
+    "DELETE FROM api_tokens WHERE project_id = $1 AND id = $2",
+)
+.sampled("api_tokens", "project_id, id");
+const FIND_BEARER: NamedQuery = NamedQuery::new(
+    "tokens.find_bearer",
+    "SELECT t.id, t.project_id, t.role, \
        CASE WHEN u.platform_admin THEN 'owner' ELSE m.role END AS creator_role, \
        coalesce(t.last_used_at < now() - interval '1 minute', true) AS stale \
      FROM api_tokens t JOIN users u ON u.id = t.created_by \
      LEFT JOIN project_members m ON m.project_id = t.project_id AND m.user_id = u.id \
-     WHERE t.token_hash = $1 AND t.expires_at > now() AND u.disabled_at IS NULL";
-const TOUCH: &str = "UPDATE api_tokens SET last_used_at = now() WHERE id = $1 \
-     AND coalesce(last_used_at < now() - interval '1 minute', true)";
+     WHERE t.token_hash = $1 AND t.expires_at > now() AND u.disabled_at IS NULL",
+)
+.with("'\\x0000000000000000000000000000000000000000000000000000000000000000'");
+const TOUCH: NamedQuery = NamedQuery::new(
+    "tokens.touch",
+    "UPDATE api_tokens SET last_used_at = now() WHERE id = $1 \
+     AND coalesce(last_used_at < now() - interval '1 minute', true)",
+)
+.sampled("api_tokens", "id");
+
+/// What this module asks the database.
+pub(super) const QUERIES: &[NamedQuery] = &[CREATE, LIST, FIND, DELETE, FIND_BEARER, TOUCH];
 
 /// A token as it is listed.
 #[derive(Clone, Debug, FromRow)]

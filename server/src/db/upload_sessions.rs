@@ -6,6 +6,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::audit::Mutation;
+use super::named::NamedQuery;
 
 macro_rules! select {
     ($rest:literal) => {
@@ -17,25 +18,87 @@ macro_rules! select {
     };
 }
 
-const FIND: &str = select!("WHERE project_id = $1 AND id = $2 AND expires_at > now()");
-const LOCK_PROJECT: &str = "SELECT FROM projects WHERE id = $1 FOR NO KEY UPDATE";
-const COUNT_OPEN: &str = "SELECT count(*) FROM upload_sessions \
-     WHERE project_id = $1 AND upload_id IS NULL AND expires_at > now()";
-const CREATE: &str = "INSERT INTO upload_sessions (id, project_id, name, length, expires_at) \
+const FIND: NamedQuery = NamedQuery::new(
+    "upload_sessions.find",
+    select!("WHERE project_id = $1 AND id = $2 AND expires_at > now()"),
+)
+.sampled("upload_sessions", "project_id, id");
+const LOCK_PROJECT: NamedQuery = NamedQuery::new(
+    "upload_sessions.lock_project",
+    "SELECT FROM projects WHERE id = $1 FOR NO KEY UPDATE",
+)
+.sampled("projects", "id");
+const COUNT_OPEN: NamedQuery = NamedQuery::new(
+    "upload_sessions.count_open",
+    "SELECT count(*) FROM upload_sessions \
+     WHERE project_id = $1 AND upload_id IS NULL AND expires_at > now()",
+)
+.sampled("upload_sessions", "project_id");
+const CREATE: NamedQuery = NamedQuery::new(
+    "upload_sessions.create",
+    "INSERT INTO upload_sessions (id, project_id, name, length, expires_at) \
      VALUES ($1, $2, $3, $4, now() + make_interval(secs => $5)) \
-     RETURNING id, project_id, name, length, received, upload_id, expires_at";
-const PIECES: &str = "SELECT key FROM upload_pieces WHERE session_id = $1 ORDER BY start";
-const ADVANCE: &str = "UPDATE upload_sessions SET received = received + $3, \
+     RETURNING id, project_id, name, length, received, upload_id, expires_at",
+)
+.sampled("projects", "gen_random_uuid(), id, 'a.csv', 1, 3600");
+const PIECES: NamedQuery = NamedQuery::new(
+    "upload_sessions.pieces",
+    "SELECT key FROM upload_pieces WHERE session_id = $1 ORDER BY start",
+)
+.sampled("upload_pieces", "session_id");
+const ADVANCE: NamedQuery = NamedQuery::new(
+    "upload_sessions.advance",
+    "UPDATE upload_sessions SET received = received + $3, \
        expires_at = now() + make_interval(secs => $4) \
-     WHERE id = $1 AND received = $2 AND upload_id IS NULL AND received + $3 <= length";
-const ADD: &str =
-    "INSERT INTO upload_pieces (session_id, start, size, key) VALUES ($1, $2, $3, $4)";
-const COMPLETE: &str = "UPDATE upload_sessions SET received = length, upload_id = $3 \
-     WHERE id = $1 AND received = $2 AND upload_id IS NULL";
-const DROP_PIECES: &str = "DELETE FROM upload_pieces WHERE session_id = $1";
-const DELETE: &str = "DELETE FROM upload_sessions WHERE id = $1";
-const DELETE_EXPIRED: &str = "DELETE FROM upload_sessions WHERE expires_at <= now()";
-const EXISTING: &str = "SELECT id FROM upload_sessions WHERE id = ANY($1)";
+     WHERE id = $1 AND received = $2 AND upload_id IS NULL AND received + $3 <= length",
+)
+.sampled("upload_sessions", "id, received, 1, 3600");
+const ADD: NamedQuery = NamedQuery::new(
+    "upload_sessions.add",
+    "INSERT INTO upload_pieces (session_id, start, size, key) VALUES ($1, $2, $3, $4)",
+)
+.sampled("upload_sessions", "id, 0, 1, 'key'");
+const COMPLETE: NamedQuery = NamedQuery::new(
+    "upload_sessions.complete",
+    "UPDATE upload_sessions SET received = length, upload_id = $3 \
+     WHERE id = $1 AND received = $2 AND upload_id IS NULL",
+)
+.sampled("upload_sessions", "id, received, gen_random_uuid()");
+const DROP_PIECES: NamedQuery = NamedQuery::new(
+    "upload_sessions.drop_pieces",
+    "DELETE FROM upload_pieces WHERE session_id = $1",
+)
+.sampled("upload_pieces", "session_id");
+const DELETE: NamedQuery = NamedQuery::new(
+    "upload_sessions.delete",
+    "DELETE FROM upload_sessions WHERE id = $1",
+)
+.sampled("upload_sessions", "id");
+const DELETE_EXPIRED: NamedQuery = NamedQuery::new(
+    "upload_sessions.delete_expired",
+    "DELETE FROM upload_sessions WHERE expires_at <= now()",
+);
+const EXISTING: NamedQuery = NamedQuery::new(
+    "upload_sessions.existing",
+    "SELECT id FROM upload_sessions WHERE id = ANY($1)",
+)
+.with("(SELECT array_agg(id) FROM (SELECT id FROM upload_sessions LIMIT 100) AS page)");
+
+/// What this module asks the database.
+pub(super) const QUERIES: &[NamedQuery] = &[
+    FIND,
+    LOCK_PROJECT,
+    COUNT_OPEN,
+    CREATE,
+    PIECES,
+    ADVANCE,
+    ADD,
+    COMPLETE,
+    DROP_PIECES,
+    DELETE,
+    DELETE_EXPIRED,
+    EXISTING,
+];
 
 /// An upload that arrives piece by piece.
 #[derive(Clone, Debug, FromRow)]

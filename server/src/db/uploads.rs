@@ -5,18 +5,41 @@ use sqlx::{FromRow, PgPool};
 use uuid::Uuid;
 
 use super::audit::Mutation;
+use super::named::NamedQuery;
 use super::runs::After;
 
-const INSERT: &str = "INSERT INTO uploads (id, project_id, name, sha256, size) \
+const INSERT: NamedQuery = NamedQuery::new(
+    "uploads.insert",
+    "INSERT INTO uploads (id, project_id, name, sha256, size) \
      VALUES ($1, $2, $3, $4, $5) ON CONFLICT (project_id, sha256, name) DO NOTHING \
-     RETURNING id, project_id, name, sha256, size, created_at";
-const FIND_SAME: &str = "SELECT id, project_id, name, sha256, size, created_at FROM uploads \
-     WHERE project_id = $1 AND sha256 = $2 AND name = $3";
-const FIND: &str = "SELECT id, project_id, name, sha256, size, created_at FROM uploads \
-     WHERE project_id = $1 AND id = $2";
-const LIST: &str = "SELECT id, project_id, name, sha256, size, created_at FROM uploads \
+     RETURNING id, project_id, name, sha256, size, created_at",
+)
+.sampled(
+    "uploads",
+    "gen_random_uuid(), project_id, name, sha256, size",
+);
+const FIND_SAME: NamedQuery = NamedQuery::new(
+    "uploads.find_same",
+    "SELECT id, project_id, name, sha256, size, created_at FROM uploads \
+     WHERE project_id = $1 AND sha256 = $2 AND name = $3",
+)
+.sampled("uploads", "project_id, sha256, name");
+const FIND: NamedQuery = NamedQuery::new(
+    "uploads.find",
+    "SELECT id, project_id, name, sha256, size, created_at FROM uploads \
+     WHERE project_id = $1 AND id = $2",
+)
+.sampled("uploads", "project_id, id");
+const LIST: NamedQuery = NamedQuery::new(
+    "uploads.list",
+    "SELECT id, project_id, name, sha256, size, created_at FROM uploads \
      WHERE project_id = $1 AND (created_at, id) < ($2, $3) \
-     ORDER BY created_at DESC, id DESC LIMIT $4";
+     ORDER BY created_at DESC, id DESC LIMIT $4",
+)
+.sampled("uploads", "project_id, created_at, id, 101");
+
+/// What this module asks the database.
+pub(super) const QUERIES: &[NamedQuery] = &[INSERT, FIND_SAME, FIND, LIST];
 
 /// A file of a project.
 #[derive(Clone, Debug, FromRow)]

@@ -5,28 +5,80 @@ use sqlx::{FromRow, PgPool};
 use uuid::Uuid;
 
 use super::audit::Mutation;
+use super::named::NamedQuery;
 use super::version::Expected;
 
-const FIND_LOGIN: &str =
-    "SELECT id, password_hash, disabled_at IS NULL AS enabled FROM users WHERE email = $1";
-const FIND_PASSWORD: &str = "SELECT password_hash FROM users WHERE id = $1 AND disabled_at IS NULL";
-const FIND: &str = "SELECT id, email, platform_admin, disabled_at, created_at, version \
-     FROM users WHERE id = $1";
-const LOCK: &str = "SELECT id, email, platform_admin, disabled_at, created_at, version \
-     FROM users WHERE id = $1 FOR NO KEY UPDATE";
-const LIST: &str = "SELECT id, email, platform_admin, disabled_at, created_at, version \
-     FROM users WHERE email > $1 ORDER BY email LIMIT $2";
-const CREATE: &str = "INSERT INTO users (id, email, password_hash, platform_admin) \
+const FIND_LOGIN: NamedQuery = NamedQuery::new(
+    "users.find_login",
+    "SELECT id, password_hash, disabled_at IS NULL AS enabled FROM users WHERE email = $1",
+)
+.sampled("users", "email");
+const FIND_PASSWORD: NamedQuery = NamedQuery::new(
+    "users.find_password",
+    "SELECT password_hash FROM users WHERE id = $1 AND disabled_at IS NULL",
+)
+.sampled("users", "id");
+const FIND: NamedQuery = NamedQuery::new(
+    "users.find",
+    "SELECT id, email, platform_admin, disabled_at, created_at, version \
+     FROM users WHERE id = $1",
+)
+.sampled("users", "id");
+const LOCK: NamedQuery = NamedQuery::new(
+    "users.lock",
+    "SELECT id, email, platform_admin, disabled_at, created_at, version \
+     FROM users WHERE id = $1 FOR NO KEY UPDATE",
+)
+.sampled("users", "id");
+const LIST: NamedQuery = NamedQuery::new(
+    "users.list",
+    "SELECT id, email, platform_admin, disabled_at, created_at, version \
+     FROM users WHERE email > $1 ORDER BY email LIMIT $2",
+)
+.sampled("users", "email, 101");
+const CREATE: NamedQuery = NamedQuery::new(
+    "users.create",
+    "INSERT INTO users (id, email, password_hash, platform_admin) \
      VALUES ($1, $2, $3, $4) ON CONFLICT (email) DO NOTHING \
-     RETURNING id, email, platform_admin, disabled_at, created_at, version";
-const LOCK_ADMINS: &str = "SELECT pg_advisory_xact_lock(hashtext('users.admins'))";
-const UPDATE: &str = "UPDATE users SET platform_admin = coalesce($3, platform_admin), \
+     RETURNING id, email, platform_admin, disabled_at, created_at, version",
+)
+.sampled("users", "gen_random_uuid(), email, '$argon2id$', false");
+const LOCK_ADMINS: NamedQuery = NamedQuery::new(
+    "users.lock_admins",
+    "SELECT pg_advisory_xact_lock(hashtext('users.admins'))",
+);
+const UPDATE: NamedQuery = NamedQuery::new(
+    "users.update",
+    "UPDATE users SET platform_admin = coalesce($3, platform_admin), \
        disabled_at = CASE WHEN $2 THEN coalesce(disabled_at, now()) \
                           WHEN NOT $2 THEN NULL ELSE disabled_at END \
-     WHERE id = $1 RETURNING id, email, platform_admin, disabled_at, created_at, version";
-const ADMINS: &str = "SELECT count(*) FROM users WHERE platform_admin AND disabled_at IS NULL";
-const SET_PASSWORD: &str = "UPDATE users SET password_hash = $3 \
-     WHERE id = $1 AND password_hash = $2 AND disabled_at IS NULL";
+     WHERE id = $1 RETURNING id, email, platform_admin, disabled_at, created_at, version",
+)
+.sampled("users", "id, true, false");
+const ADMINS: NamedQuery = NamedQuery::new(
+    "users.admins",
+    "SELECT count(*) FROM users WHERE platform_admin AND disabled_at IS NULL",
+);
+const SET_PASSWORD: NamedQuery = NamedQuery::new(
+    "users.set_password",
+    "UPDATE users SET password_hash = $3 \
+     WHERE id = $1 AND password_hash = $2 AND disabled_at IS NULL",
+)
+.sampled("users", "id, 'hash', '$argon2id$'");
+
+/// What this module asks the database.
+pub(super) const QUERIES: &[NamedQuery] = &[
+    FIND_LOGIN,
+    FIND_PASSWORD,
+    FIND,
+    LOCK,
+    LIST,
+    CREATE,
+    LOCK_ADMINS,
+    UPDATE,
+    ADMINS,
+    SET_PASSWORD,
+];
 
 /// A user who calls.
 #[derive(Clone, Debug, FromRow)]

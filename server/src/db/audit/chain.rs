@@ -1,6 +1,7 @@
 //! The audit log as it is stored: a chain of entries, each with the hash of the one before. Reads it,
 //! and finds what was changed, removed or cut off.
 
+use crate::db::named::NamedQuery;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 use serde_json::Value;
@@ -18,11 +19,28 @@ macro_rules! select {
         )
     };
 }
-const LIST: &str = select!("WHERE sequence < $1 ORDER BY sequence DESC LIMIT $2");
-const LIST_OF_PROJECT: &str =
-    select!("WHERE project_id = $3 AND sequence < $1 ORDER BY sequence DESC LIMIT $2");
-const SCAN: &str = select!("WHERE sequence > $1 ORDER BY sequence LIMIT $2");
-const HEAD: &str = "SELECT sequence, hash FROM audit_log ORDER BY sequence DESC LIMIT 1";
+const LIST: NamedQuery = NamedQuery::new(
+    "audit.list",
+    select!("WHERE sequence < $1 ORDER BY sequence DESC LIMIT $2"),
+)
+.sampled("audit_log", "sequence, 101");
+const LIST_OF_PROJECT: NamedQuery = NamedQuery::new(
+    "audit.list_of_project",
+    select!("WHERE project_id = $3 AND sequence < $1 ORDER BY sequence DESC LIMIT $2"),
+)
+.sampled("audit_log", "sequence, 101, project_id");
+const SCAN: NamedQuery = NamedQuery::new(
+    "audit.scan",
+    select!("WHERE sequence > $1 ORDER BY sequence LIMIT $2"),
+)
+.sampled("audit_log", "sequence, 5000");
+const HEAD: NamedQuery = NamedQuery::new(
+    "audit.head",
+    "SELECT sequence, hash FROM audit_log ORDER BY sequence DESC LIMIT 1",
+);
+
+/// What this module asks the database.
+pub(in crate::db) const QUERIES: &[NamedQuery] = &[LIST, LIST_OF_PROJECT, SCAN, HEAD];
 
 /// What the first entry has for the hash of the one before.
 const NO_HASH: [u8; 32] = [0; 32];
