@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::config::DatabaseConfig;
 
 pub mod audit;
+pub mod cache;
 pub mod exceptions;
 pub mod idempotency;
 pub mod jobs;

@@ -14,7 +14,7 @@ use crate::routes::{
     audit, auth, events, exceptions, health, jobs, members, outputs, pairs, platform, projects,
     resumable, reviews, runs, tokens, uploads, uploads_v1, users,
 };
-use crate::telemetry;
+use crate::{limits, telemetry};
 use route::{Route, delete, get, options, patch, post, put};
 
 pub mod route;
@@ -130,6 +130,7 @@ pub fn api(app: App) -> Router {
         .layer(CatchPanicLayer::custom(|_| {
             ApiError::Internal("a handler panicked".into()).into_response()
         }))
+        .layer(from_fn_with_state(app.clone(), limits::guard))
         .layer(from_fn_with_state(app.clone(), telemetry::observe))
         .with_state(app)
 }

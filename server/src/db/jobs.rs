@@ -20,6 +20,7 @@ macro_rules! columns {
 
 const FIND_BY_ID: &str = columns!("SELECT", "FROM jobs WHERE project_id = $1 AND id = $2");
 const FIND_BY_NAME: &str = columns!("SELECT", "FROM jobs WHERE project_id = $1 AND name = $2");
+const EXISTS: &str = "SELECT EXISTS (SELECT FROM jobs WHERE id = $1)";
 const LIST: &str = columns!(
     "SELECT",
     "FROM jobs WHERE project_id = $1 AND name > $2 ORDER BY name LIMIT $3"
@@ -78,6 +79,14 @@ pub enum Change {
     Changed,
     /// Another job of the project has the name.
     NameTaken,
+}
+
+/// Whether a job exists.
+///
+/// # Errors
+/// Errors of the database.
+pub async fn exists(db: &PgPool, id: Uuid) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar(EXISTS).bind(id).fetch_one(db).await
 }
 
 /// A job of a project, by id or by name.

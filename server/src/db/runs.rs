@@ -1,7 +1,7 @@
 //! The table `runs`, as the API sees it. What workers do to it is in [`super::queue`].
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sqlx::{FromRow, PgExecutor, PgPool};
 use uuid::Uuid;
@@ -47,7 +47,7 @@ const STANDINGS: &str = "SELECT id, state, phase, progress_done, progress_total,
 const QUEUE_DEPTH: &str = "SELECT count(*) FROM runs WHERE state = 'queued'";
 
 /// Where a run is in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum State {
     /// Waits for a worker.
@@ -86,7 +86,7 @@ impl TryFrom<String> for State {
 }
 
 /// A run.
-#[derive(Clone, Debug, FromRow)]
+#[derive(Clone, Debug, FromRow, Serialize, Deserialize)]
 pub struct Run {
     /// The run's id.
     pub id: Uuid,

@@ -2,6 +2,7 @@
 
 use secrecy::SecretString;
 use sqlx::{FromRow, PgConnection, PgPool};
+use std::time::Duration;
 use uuid::Uuid;
 
 use super::audit::Mutation;
@@ -14,6 +15,9 @@ const FIND_BEARER: &str = "SELECT u.id, u.email, u.platform_admin \
      FROM sessions s JOIN users u ON u.id = s.user_id \
      WHERE s.id = $1 AND u.id = $2 AND s.ended_at IS NULL AND s.expires_at > now() \
        AND u.disabled_at IS NULL";
+const FIND_LIVE: &str = "SELECT user_id, extract(epoch FROM expires_at - now())::float8 AS seconds \
+     FROM sessions WHERE id = $1 AND ended_at IS NULL AND expires_at > now()";
+const FIND_OF_TOKEN: &str = "SELECT session_id FROM refresh_tokens WHERE token_hash = $1";
 // Whoever disables the user or changes the password waits for this, and then ends the session too.
 const LOCK_LOGIN: &str = "SELECT id FROM users \
      WHERE id = $1 AND password_hash = $2 AND disabled_at IS NULL FOR SHARE";
@@ -34,7 +38,7 @@ const END_OF_TOKEN: &str = "UPDATE sessions s SET ended_at = now(), end_reason =
      WHERE t.token_hash = $1 AND s.id = t.session_id AND s.ended_at IS NULL \
      RETURNING s.id AS session, s.user_id AS \"user\"";
 const END_OF_USER: &str = "UPDATE sessions SET ended_at = now(), end_reason = $2 \
-     WHERE user_id = $1 AND ended_at IS NULL AND id IS DISTINCT FROM $3";
+     WHERE user_id = $1 AND ended_at IS NULL AND id IS DISTINCT FROM $3 RETURNING id";
 const DELETE_EXPIRED: &str = "DELETE FROM sessions WHERE expires_at < now() - interval '7 days'";
 
 /// Why a session ended before its time.
@@ -89,6 +93,44 @@ pub async fn find_bearer(db: &PgPool, bearer: Bearer) -> Result<Option<User>, sq
     sqlx::query_as(FIND_BEARER)
         .bind(bearer.session)
         .bind(bearer.user)
+        .fetch_optional(db)
+        .await
+}
+
+/// A session that has not ended.
+#[derive(Clone, Copy, Debug, FromRow)]
+pub struct Live {
+    /// Whose it is.
+    pub user_id: Uuid,
+    seconds: f64,
+}
+
+impl Live {
+    /// How long it may go on.
+    #[must_use]
+    pub fn remaining(&self) -> Duration {
+        Duration::try_from_secs_f64(self.seconds).unwrap_or_default()
+    }
+}
+
+/// A session that has not ended; whether its user may call is not looked at.
+///
+/// # Errors
+/// Errors of the database.
+pub async fn find_live(db: &PgPool, session: Uuid) -> Result<Option<Live>, sqlx::Error> {
+    sqlx::query_as(FIND_LIVE)
+        .bind(session)
+        .fetch_optional(db)
+        .await
+}
+
+/// The session of a refresh token, ended or not.
+///
+/// # Errors
+/// Errors of the database.
+pub async fn find_of_token(db: &PgPool, digest: &[u8; 32]) -> Result<Option<Uuid>, sqlx::Error> {
+    sqlx::query_scalar(FIND_OF_TOKEN)
+        .bind(&digest[..])
         .fetch_optional(db)
         .await
 }
@@ -217,7 +259,7 @@ pub async fn end_of_token(
     Ok(ended.map(Bearer::from))
 }
 
-/// Ends the sessions of a user but one, and says how many. The user's row is changed before, so
+/// Ends the sessions of a user but one, and says which. The user's row is changed before, so
 /// that no login in between is overlooked.
 ///
 /// # Errors
@@ -227,14 +269,13 @@ pub async fn end_of_user(
     user: Uuid,
     end: End,
     but: Option<Uuid>,
-) -> Result<u64, sqlx::Error> {
-    let result = sqlx::query(END_OF_USER)
+) -> Result<Vec<Uuid>, sqlx::Error> {
+    sqlx::query_scalar(END_OF_USER)
         .bind(user)
         .bind(end.as_str())
         .bind(but)
-        .execute(&mut **change)
-        .await?;
-    Ok(result.rows_affected())
+        .fetch_all(&mut **change)
+        .await
 }
 
 /// Forgets sessions that ran out a week ago, and says how many.

@@ -1,6 +1,7 @@
 //! The table `users`.
 
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 use sqlx::{FromRow, PgPool};
 use uuid::Uuid;
 
@@ -10,6 +11,8 @@ use super::version::Expected;
 const FIND_LOGIN: &str =
     "SELECT id, password_hash, disabled_at IS NULL AS enabled FROM users WHERE email = $1";
 const FIND_PASSWORD: &str = "SELECT password_hash FROM users WHERE id = $1 AND disabled_at IS NULL";
+const FIND_ENABLED: &str =
+    "SELECT id, email, platform_admin FROM users WHERE id = $1 AND disabled_at IS NULL";
 const FIND: &str = "SELECT id, email, platform_admin, disabled_at, created_at, version \
      FROM users WHERE id = $1";
 const LOCK: &str = "SELECT id, email, platform_admin, disabled_at, created_at, version \
@@ -29,7 +32,7 @@ const SET_PASSWORD: &str = "UPDATE users SET password_hash = $3 \
      WHERE id = $1 AND password_hash = $2 AND disabled_at IS NULL";
 
 /// A user who calls.
-#[derive(Clone, Debug, FromRow)]
+#[derive(Clone, Debug, FromRow, Serialize, Deserialize)]
 pub struct User {
     /// The user's id.
     pub id: Uuid,
@@ -100,6 +103,17 @@ pub async fn find_login(db: &PgPool, email: &str) -> Result<Option<Login>, sqlx:
 /// Errors of the database.
 pub async fn find_password(db: &PgPool, id: Uuid) -> Result<Option<String>, sqlx::Error> {
     sqlx::query_scalar(FIND_PASSWORD)
+        .bind(id)
+        .fetch_optional(db)
+        .await
+}
+
+/// A user who may call.
+///
+/// # Errors
+/// Errors of the database.
+pub async fn find_enabled(db: &PgPool, id: Uuid) -> Result<Option<User>, sqlx::Error> {
+    sqlx::query_as(FIND_ENABLED)
         .bind(id)
         .fetch_optional(db)
         .await
