@@ -3,7 +3,7 @@ CACHE := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/reconciliation-platform
 export CARGO_TARGET_DIR ?= $(CACHE)/target
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-clean test soak lint generate bench bench-api images cluster-up cluster-down
+.PHONY: help demo demo-clean test check-cache soak lint generate bench bench-api images cluster-up cluster-down
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -16,6 +16,9 @@ demo-clean: ## remove what the demo made in the cluster
 
 test: ## format, lints, unit, property, database and end-to-end tests
 	@scripts/test
+
+check-cache: ## a minute of load for each case of the caches' promise; CHECK_SECONDS changes it
+	@scripts/check-cache
 
 soak: ## 10 million damaged inputs for the decoder, the planner and every reader; INPUTS, FROM and KINDS narrow it
 	@scripts/soak

@@ -2,17 +2,22 @@
 
 use sqlx::PgPool;
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::net::TcpListener;
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::audit;
 use crate::auth::operator::OperatorIdentity;
 use crate::auth::password::Verifier;
 use crate::auth::token::PersonTokens;
+use crate::cache::MultiLevelCache;
 use crate::config::Config;
 use crate::connections;
+use crate::limits::RateLimits;
+use crate::redis::{Link, Message};
 use crate::router;
 use crate::runs::{self, watch::Watchers};
 use crate::storage::Storage;
@@ -46,8 +51,16 @@ pub struct Parts {
     pub passwords: Verifier,
     /// Who watches runs.
     pub watchers: Watchers,
+    /// Answers that need not be looked up again.
+    pub cache: MultiLevelCache,
+    /// How much callers may ask.
+    pub limits: RateLimits,
+    /// Redis, where there is one.
+    pub redis: Arc<Link>,
     /// Metrics.
-    pub metrics: Metrics,
+    pub metrics: Arc<Metrics>,
+    /// What other processes say through Redis, until somebody listens.
+    messages: Mutex<Option<mpsc::Receiver<Message>>>,
 }
 
 impl Deref for App {
@@ -63,9 +76,31 @@ impl App {
     ///
     /// # Errors
     /// When the object store cannot be opened.
-    pub fn new(config: Config, db: PgPool) -> Result<Self, object_store::Error> {
+    pub fn new(config: Config, db: PgPool) -> Result<Self, String> {
+        let id = Uuid::new_v4();
+        let (redis, messages) = match &config.redis {
+            None => (Link::none(), None),
+            Some(redis) => {
+                let (link, messages) = Link::open(redis, MultiLevelCache::channels(id))
+                    .map_err(|error| format!("REDIS_URL cannot be used: {error}"))?;
+                (link, Some(messages))
+            }
+        };
+        let (redis, metrics) = (Arc::new(redis), Arc::<Metrics>::default());
+        let storage = Storage::open(&config.storage)
+            .map_err(|error| format!("the object store cannot be opened: {error}"))?;
         Ok(Self(Arc::new(Parts {
-            storage: Storage::open(&config.storage)?,
+            storage,
+            cache: MultiLevelCache::new(
+                id,
+                &config,
+                db.clone(),
+                Arc::clone(&redis),
+                Arc::clone(&metrics),
+            ),
+            limits: RateLimits::new(&config.rate_limits, Arc::clone(&redis)),
+            redis,
+            messages: Mutex::new(messages),
             tokens: PersonTokens::new(
                 &config.jwt_secret,
                 config.jwt_secret_previous.as_ref(),
@@ -77,10 +112,20 @@ impl App {
                 .map(OperatorIdentity::new),
             passwords: Verifier::default(),
             watchers: Watchers::new(db.clone(), config.max_event_streams),
-            metrics: Metrics::default(),
+            metrics,
             db,
             config,
         })))
+    }
+
+    /// Keeps the caches in step with other processes until told to stop. Without it nothing is
+    /// cached.
+    pub async fn keep_cache(self, stop: CancellationToken) {
+        let messages = {
+            let mut messages = self.messages.lock().unwrap_or_else(PoisonError::into_inner);
+            messages.take()
+        };
+        self.cache.clone().keep(messages, stop).await;
     }
 }
 
@@ -88,8 +133,7 @@ impl App {
 pub(crate) async fn serve(config: Config) -> Result<(), String> {
     let db = crate::db::pool(&config.database).map_err(|error| error.to_string())?;
     let (api_address, metrics_address) = (config.bind, config.metrics_bind);
-    let app = App::new(config, db)
-        .map_err(|error| format!("the object store cannot be opened: {error}"))?;
+    let app = App::new(config, db)?;
     app.passwords.warm_up();
     let listen = async |address| {
         TcpListener::bind(address)
@@ -101,6 +145,7 @@ pub(crate) async fn serve(config: Config) -> Result<(), String> {
 
     let stop = CancellationToken::new();
     let signals = tokio::spawn(stop_on_signal(stop.clone()));
+    let cache = tokio::spawn(app.clone().keep_cache(stop.clone()));
     let workers = tokio::spawn(runs::work(app.clone(), stop.clone()));
     let forgetter = tokio::spawn(forget(app.db.clone()));
     let exporter = tokio::spawn(audit::export_heads(app.clone(), stop.clone()));
@@ -139,6 +184,12 @@ pub(crate) async fn serve(config: Config) -> Result<(), String> {
         .is_err()
     {
         tracing::warn!("the last head of the audit log was not exported in time");
+    }
+    if tokio::time::timeout(Duration::from_secs(5), cache)
+        .await
+        .is_err()
+    {
+        tracing::warn!("the right to cache was not given back; it lapses");
     }
     metrics.abort();
     forgetter.abort();

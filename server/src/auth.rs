@@ -10,6 +10,7 @@ use crate::db;
 use crate::db::audit::{Actor, Origin};
 use crate::db::tokens::Machine;
 use crate::error::ApiError;
+use crate::limits::count_caller;
 use crate::telemetry::RequestId;
 
 pub mod opaque;
@@ -125,7 +126,9 @@ impl Caller {
             return Ok(None);
         }
         let bearer = app.tokens.verify(token)?;
-        let user = db::sessions::find_bearer(&app.db, bearer)
+        let user = app
+            .cache
+            .bearer(bearer)
             .await?
             .ok_or(ApiError::Unauthenticated)?;
         Ok(Some(Self::Person(Person {
@@ -141,7 +144,9 @@ impl FromRequestParts<App> for Caller {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
-        Self::identify(app, &parts.headers).await
+        let caller = Self::identify(app, &parts.headers).await?;
+        count_caller(app, parts, &caller).await?;
+        Ok(caller)
     }
 }
 

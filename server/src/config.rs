@@ -11,11 +11,15 @@ use std::str::FromStr;
 use std::time::Duration;
 
 mod database;
+mod limits;
+mod redis;
 mod secret;
 mod storage;
 mod variables;
 
+pub use self::redis::RedisConfig;
 pub use database::{DatabaseConfig, MigrationConfig};
+pub use limits::{AddressHeader, RateLimitConfig};
 pub use storage::{S3Credentials, StorageConfig};
 pub use variables::VARIABLES;
 
@@ -98,6 +102,12 @@ pub struct Config {
     pub audit_head_every: Duration,
     /// PostgreSQL.
     pub database: DatabaseConfig,
+    /// Redis, where there is one.
+    pub redis: Option<RedisConfig>,
+    /// Memory for the cache in this process, in bytes; none switches caching off.
+    pub cache_bytes: u64,
+    /// How much callers may ask.
+    pub rate_limits: RateLimitConfig,
     /// The object store.
     pub storage: StorageConfig,
     /// Where the API listens.
@@ -158,6 +168,9 @@ impl Config {
             },
             audit_head_every: reader.seconds("AUDIT_HEAD_SECONDS", 10, 86_400, 600),
             database: reader.database(),
+            redis: self::redis::read(&mut reader),
+            cache_bytes: reader.number::<u64>("CACHE_MEGABYTES", 0, 4096, 16) << 20,
+            rate_limits: limits::read(&mut reader),
             storage: storage::read(&mut reader),
             bind: reader.address("BIND_ADDRESS", ([0, 0, 0, 0], 8080)),
             metrics_bind: reader.address("METRICS_BIND_ADDRESS", ([0, 0, 0, 0], 9090)),

@@ -8,6 +8,7 @@ use crate::config::DatabaseConfig;
 use named::NamedQuery;
 
 pub mod audit;
+pub mod cache;
 pub mod exceptions;
 pub mod idempotency;
 pub mod index_audit;
@@ -40,6 +41,7 @@ pub fn queries() -> impl Iterator<Item = NamedQuery> {
         &[SCHEMA_VERSION],
         audit::QUERIES,
         audit::CHAIN_QUERIES,
+        cache::QUERIES,
         exceptions::QUERIES,
         idempotency::QUERIES,
         jobs::QUERIES,

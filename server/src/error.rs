@@ -6,6 +6,7 @@ use axum::response::{IntoResponse, Response};
 use crds::decode::SpecError;
 use serde::Serialize;
 use std::borrow::Cow;
+use std::time::Duration;
 
 /// Why a request was not answered as asked.
 #[derive(Debug, thiserror::Error)]
@@ -64,6 +65,11 @@ pub enum ApiError {
     /// The project has as many queued runs as it may.
     #[error("the project has {0} queued runs, as many as it may; wait for some to finish")]
     QueueFull(i64),
+    /// The caller asks more than it may; there is enough again after this time.
+    #[error(
+        "too many requests; RateLimit-Policy says how many are allowed, Retry-After when to go on"
+    )]
+    TooManyRequests(Duration),
     /// The request took too long.
     #[error("the request took too long")]
     Timeout,
@@ -187,6 +193,11 @@ impl ApiError {
                 "queue-full",
                 "The queue is full",
             ),
+            Self::TooManyRequests(_) => (
+                StatusCode::TOO_MANY_REQUESTS,
+                "too-many-requests",
+                "Too many requests",
+            ),
             Self::Timeout => (StatusCode::SERVICE_UNAVAILABLE, "timeout", "Timeout"),
             Self::Unavailable(_)
             | Self::Database(sqlx::Error::PoolTimedOut | sqlx::Error::Io(_)) => (
@@ -243,7 +254,13 @@ impl IntoResponse for ApiError {
             status,
             StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
         ) {
-            headers.insert(header::RETRY_AFTER, header::HeaderValue::from_static("5"));
+            let wait = match &self {
+                Self::TooManyRequests(wait) => wait.as_millis().div_ceil(1000).max(1),
+                _ => 5,
+            };
+            // Less than a minute, in any case.
+            let wait = header::HeaderValue::from(u64::try_from(wait).unwrap_or(60));
+            headers.insert(header::RETRY_AFTER, wait);
         }
         response
     }

@@ -15,7 +15,7 @@ use crate::routes::{
     audit, auth, events, exceptions, health, jobs, members, outputs, pairs, platform, projects,
     resumable, reviews, runs, tokens, uploads, uploads_v1, users,
 };
-use crate::telemetry;
+use crate::{limits, telemetry};
 use route::{Route, delete, get, options, patch, post, put};
 
 pub mod route;
@@ -134,6 +134,7 @@ pub fn api(app: App) -> Router {
             header::CONTENT_SECURITY_POLICY,
             "default-src 'none'; frame-ancestors 'none'",
         ))
+        .layer(from_fn_with_state(app.clone(), limits::guard))
         .layer(from_fn_with_state(app.clone(), telemetry::observe))
         .with_state(app)
 }

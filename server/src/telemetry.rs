@@ -19,6 +19,12 @@ use uuid::Uuid;
 use crate::app::App;
 use crate::db;
 use crate::error::ApiError;
+use crate::limits::Scope;
+use labels::{CacheLabels, DecisionLabels};
+
+mod labels;
+
+pub use labels::{CacheLevel, CacheOutcome};
 
 /// JSON lines on standard error, and panics among them.
 pub fn init_logs(filter: &str) {
@@ -134,6 +140,9 @@ pub struct Metrics {
     http: Family<HttpLabels, Histogram>,
     runs: Family<OutcomeLabels, Counter>,
     security: Family<EventLabels, Counter>,
+    limits: Family<DecisionLabels, Counter>,
+    caches: Family<CacheLabels, Counter>,
+    redis: Gauge,
     queue_depth: Gauge,
     pool: Family<StateLabels, Gauge>,
 }
@@ -144,6 +153,9 @@ impl Default for Metrics {
         let http = Family::new_with_constructor(request_durations as fn() -> Histogram);
         let runs = Family::default();
         let security = Family::default();
+        let limits = Family::default();
+        let caches = Family::default();
+        let redis = Gauge::default();
         let queue_depth = Gauge::default();
         let pool = Family::default();
         registry.register_with_unit(
@@ -157,6 +169,21 @@ impl Default for Metrics {
             "security_events",
             "Events that whoever watches over security wants to know of",
             security.clone(),
+        );
+        registry.register(
+            "rate_limit_decisions",
+            "Requests that a limit let through or refused",
+            limits.clone(),
+        );
+        registry.register(
+            "cache_requests",
+            "Where answers were looked for, and what came of it",
+            caches.clone(),
+        );
+        registry.register(
+            "redis_connected",
+            "Whether Redis can be asked",
+            redis.clone(),
         );
         registry.register(
             "run_queue_depth",
@@ -173,6 +200,9 @@ impl Default for Metrics {
             http,
             runs,
             security,
+            limits,
+            caches,
+            redis,
             queue_depth,
             pool,
         }
@@ -187,6 +217,25 @@ impl Metrics {
                 outcome: outcome.label(),
             })
             .inc();
+    }
+
+    /// Counts what a limit decided.
+    pub fn rate_limit_decision(&self, scope: Scope, allowed: bool) {
+        let labels = DecisionLabels {
+            scope: scope.as_str(),
+            decision: if allowed { "allowed" } else { "refused" },
+        };
+        self.limits.get_or_create(&labels).inc();
+    }
+
+    /// Counts where an answer was looked for; the kind is one of [`crate::cache::Key`].
+    pub fn cache_request(&self, cache: &'static str, level: CacheLevel, outcome: CacheOutcome) {
+        let labels = CacheLabels {
+            cache,
+            level: level.label(),
+            outcome: outcome.label(),
+        };
+        self.caches.get_or_create(&labels).inc();
     }
 
     /// Counts and logs a security event.
@@ -207,6 +256,7 @@ impl Metrics {
         if let Ok(Ok(depth)) = depth {
             self.queue_depth.set(depth);
         }
+        self.redis.set(i64::from(app.redis.session().is_some()));
         let idle = i64::try_from(app.db.num_idle()).unwrap_or(i64::MAX);
         let used = (i64::from(app.db.size()) - idle).max(0);
         self.pool

@@ -14,6 +14,7 @@ use tokio::io::AsyncWriteExt;
 use uuid::Uuid;
 
 use crate::app::App;
+use crate::cache::{Key, Stale};
 use crate::db;
 use crate::db::audit::{Action, Entry, Mutation, Subject};
 use crate::db::uploads::Upload;
@@ -135,6 +136,12 @@ impl Placed {
     /// Errors of the database.
     pub async fn record(&self, change: &mut Mutation) -> Result<(Upload, bool), sqlx::Error> {
         db::uploads::insert(change, self.project, &self.name, &self.sha256, self.size).await
+    }
+
+    /// What recording it makes stale.
+    #[must_use]
+    pub fn stale(&self) -> Stale {
+        Stale::keys([Key::Counts(self.project)])
     }
 
     /// What the audit log says of it.

@@ -9,6 +9,7 @@ use predicates::prelude::*;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use server::audit::{export_head, stored_heads};
+use server::cache::Stale;
 use server::db::audit::{Action, Entry, Finding, Head, Subject, verify};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{AssertSqlSafe, PgPool};
@@ -21,7 +22,8 @@ mod support;
 async fn with_entries(server: &Server, count: usize) {
     for _ in 0..count {
         let entry = Entry::new(Action::ProjectsDeclare, Subject::Platform);
-        server.change().await.commit(entry).await.unwrap();
+        let change = server.change().await;
+        change.commit(entry, Stale::nothing()).await.unwrap();
     }
 }
 

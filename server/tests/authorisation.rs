@@ -8,6 +8,7 @@
 use reqwest::RequestBuilder;
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
+use server::cache::{Key, Stale};
 use server::db;
 use server::db::audit::{Action, Entry, Subject};
 use server::db::members::Role;
@@ -283,6 +284,8 @@ impl Stage {
             .execute(&self.server.app.db)
             .await
             .unwrap();
+        let stale = Stale::keys([Key::Run(self.succeeded)]);
+        self.server.app.cache.settle(&stale).await;
         let path = path
             .replace("{id}", &self.succeeded.to_string())
             .replace("{group}", &self.group);
@@ -331,7 +334,7 @@ impl Stage {
             .unwrap()
             .unwrap();
         let entry = Entry::new(Action::SessionOpen, Subject::User(login.id));
-        change.commit(entry).await.unwrap();
+        change.commit(entry, Stale::nothing()).await.unwrap();
         issued.token.expose_secret().to_owned()
     }
 }
@@ -374,7 +377,8 @@ async fn callers(server: &Server, owner: &str, project: Uuid) -> Vec<Caller> {
         .await
         .unwrap();
     let entry = Entry::new(Action::MemberPut, Subject::Project(project));
-    change.commit(entry).await.unwrap();
+    let stale = Stale::keys([Key::NamespaceRole(project, "team".into())]);
+    change.commit(entry, stale).await.unwrap();
     let operator = server.operator();
     add("namespace", Some(operator.clone()), Some("team"));
     add("foreign namespace", Some(operator.clone()), Some("others"));
@@ -420,6 +424,50 @@ async fn who_may_do_what_and_what_the_log_says_of_it(db: PgPool) {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     assert_eq!(tried, server::router::routes().len() * stage.callers.len());
+}
+
+#[sqlx::test]
+async fn no_change_leaves_an_old_answer_in_a_cache(db: PgPool) {
+    let stage = Stage::set(db).await;
+    let server = &stage.server;
+    server.cache().await;
+    let paths = [
+        "/api/v2/projects/treasury".to_owned(),
+        format!("/api/v2/runs/{}", stage.succeeded),
+    ];
+    let (mut wrong, mut made) = (Vec::new(), 0);
+    for row in table().into_iter().filter(|row| row.action.is_some()) {
+        let made_before = made;
+        for caller in &stage.callers {
+            if row.statuses[caller.name] >= 300 {
+                continue;
+            }
+            let request = caller.sign(stage.request(&row.route).await);
+            // Whatever may be cached about anybody is, once the server may cache.
+            while server.app.cache.deviations().await.unwrap().0 < 10 {
+                for reader in &stage.callers {
+                    for path in &paths {
+                        reader.sign(server.get(path)).send().await.unwrap();
+                    }
+                }
+            }
+            let (_, found) = server.app.cache.deviations().await.unwrap();
+            assert!(found.is_empty(), "{found:?} before {}", row.route);
+            let status = request.send().await.unwrap().status();
+            assert!(
+                status.is_success(),
+                "{} as {}: {status}",
+                row.route,
+                caller.name
+            );
+            for key in server.app.cache.deviations().await.unwrap().1 {
+                wrong.push(format!("{} as {}: {key}", row.route, caller.name));
+            }
+            made += 1;
+        }
+        assert!(made > made_before, "nobody may {}", row.route);
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[sqlx::test]

@@ -40,6 +40,11 @@ fn every_bad_variable_is_named_at_once_and_no_value_is_shown() {
             .env("WORKERS", "bad-value")
             .env("BIND_ADDRESS", "bad-value")
             .env("RUST_LOG", "a=bad-value")
+            .env("REDIS_URL", "http://bad-value")
+            .env("TRUSTED_PROXIES", "10.0.0.0/8,bad-value")
+            .env("CLIENT_ADDRESS_HEADER", "bad-value")
+            .env("LOGINS_PER_MINUTE", "0")
+            .env("CACHE_MEGABYTES", "bad-value")
             .env("TERMINATION_MESSAGE_PATH", &log)
             .assert()
             .code(78)
@@ -49,6 +54,11 @@ fn every_bad_variable_is_named_at_once_and_no_value_is_shown() {
             .stderr(predicate::str::contains("WORKERS"))
             .stderr(predicate::str::contains("BIND_ADDRESS"))
             .stderr(predicate::str::contains("RUST_LOG"))
+            .stderr(predicate::str::contains("REDIS_URL"))
+            .stderr(predicate::str::contains("TRUSTED_PROXIES"))
+            .stderr(predicate::str::contains("CLIENT_ADDRESS_HEADER"))
+            .stderr(predicate::str::contains("LOGINS_PER_MINUTE"))
+            .stderr(predicate::str::contains("CACHE_MEGABYTES"))
             .stderr(predicate::str::contains("secretsecret").not())
             .stderr(predicate::str::contains("bad-value").not());
         let message = std::fs::read_to_string(&log).unwrap();
@@ -157,6 +167,7 @@ fn secrets_are_in_no_debug_output() {
     variables.insert("S3_SECRET_ACCESS_KEY".into(), "key-77aa".into());
     variables.insert("STORAGE_URL".into(), "s3://bucket/prefix".into());
     variables.insert("JWT_SECRET_PREVIOUS".into(), PREVIOUS.into());
+    variables.insert("REDIS_URL".into(), "rediss://user:pw-11aa@localhost".into());
     let config = server::config::Config::from_env(&|name| variables.get(name).cloned()).unwrap();
     let text = format!("{config:?}");
     for secret in [
@@ -165,6 +176,7 @@ fn secrets_are_in_no_debug_output() {
         PREVIOUS,
         "id-5d1c",
         "key-77aa",
+        "pw-11aa",
     ] {
         assert!(!text.contains(secret), "{secret} shows in {text}");
     }

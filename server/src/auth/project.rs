@@ -9,7 +9,6 @@ use uuid::Uuid;
 
 use super::Caller;
 use crate::app::App;
-use crate::db;
 use crate::db::audit::Origin;
 use crate::db::members::Role;
 use crate::db::projects::{Project, ProjectRef};
@@ -97,15 +96,15 @@ pub async fn check_project_permission<R: RoleMarker>(
     if matches!(caller, Caller::Operator) {
         return Err(ApiError::Forbidden);
     }
-    let project = db::projects::find(&app.db, project)
+    let project = app
+        .cache
+        .project(project)
         .await?
         .ok_or(ApiError::NotFound)?;
     let role = match caller {
         Caller::Person(person) if person.platform_admin => Some(Role::Owner),
-        Caller::Person(person) => db::members::role_of_user(&app.db, project.id, person.id).await?,
-        Caller::Namespace(name) => {
-            db::members::role_of_namespace(&app.db, project.id, name).await?
-        }
+        Caller::Person(person) => app.cache.role_of_user(project.id, person.id).await?,
+        Caller::Namespace(name) => app.cache.role_of_namespace(project.id, name).await?,
         Caller::Machine(machine) if machine.project == project.id => machine.role,
         Caller::Machine(_) | Caller::Operator => None,
     };
@@ -159,9 +158,7 @@ impl<R: RoleMarker> FromRequestParts<App> for RunAccess<R> {
         }
         let id = path_parameter(parts, app, "id").await?;
         let id = id.parse().map_err(|_| ApiError::NotFound)?;
-        let run = db::runs::find(&app.db, id)
-            .await?
-            .ok_or(ApiError::NotFound)?;
+        let run = app.cache.run(id).await?.ok_or(ApiError::NotFound)?;
         let project = ProjectRef::Id(run.project_id);
         let access = check_project_permission(app, &caller, &project).await?;
         Ok(Self { run, access })

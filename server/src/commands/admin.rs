@@ -8,6 +8,7 @@ use std::io::{IsTerminal, Read};
 use uuid::Uuid;
 
 use crate::auth::password;
+use crate::cache::{MultiLevelCache, Stale};
 use crate::config::DatabaseConfig;
 use crate::db;
 use crate::db::audit::{Action, Actor, Entry, Mutation, Origin, Subject};
@@ -52,12 +53,13 @@ async fn insert(
     email: &str,
     hash: &str,
 ) -> Result<bool, sqlx::Error> {
-    let mut change = Mutation::begin(pool, origin).await?;
+    let cache = MultiLevelCache::of_command(pool.clone());
+    let mut change = Mutation::begin(&cache, origin).await?;
     let Some(user) = db::users::create(&mut change, email, hash, true).await? else {
         return Ok(false);
     };
     let entry = Entry::new(Action::UserCreate, Subject::User(user.id)).with("platformAdmin", &true);
-    change.commit(entry).await?;
+    change.commit(entry, Stale::nothing()).await?;
     Ok(true)
 }
 

@@ -24,6 +24,34 @@ pub const VARIABLES: &[(&str, &str)] = &[
         "connections of this process, 2 to 1000 [10]",
     ),
     (
+        "REDIS_URL",
+        "redis://user:password@host:port/number, or rediss:// for TLS; absent: no Redis",
+    ),
+    (
+        "CACHE_MEGABYTES",
+        "memory for cached answers in this process, 0 to 4096 [16]; 0: nothing is cached",
+    ),
+    (
+        "REQUESTS_PER_MINUTE",
+        "requests of one person or API token, 1 to 1000000 [600]",
+    ),
+    (
+        "REQUESTS_PER_MINUTE_OF_ADDRESS",
+        "requests from one address, 1 to 1000000 [6000]",
+    ),
+    (
+        "LOGINS_PER_MINUTE",
+        "logins from one address, and for one account, 1 to 1000000 [10]",
+    ),
+    (
+        "TRUSTED_PROXIES",
+        "networks of proxies that say where requests come from, such as 10.0.0.0/8,fd00::/8",
+    ),
+    (
+        "CLIENT_ADDRESS_HEADER",
+        "where they say it: x-forwarded-for or forwarded [x-forwarded-for]",
+    ),
+    (
         "STORAGE_URL",
         "file:///directory or s3://bucket/prefix; required",
     ),

@@ -1,13 +1,17 @@
 //! The table `audit_log`: entries that are only added, each with the hash of the one before.
 //!
-//! A change is made through a [`Mutation`], and the only way to end one well takes its [`Entry`]:
-//! what was changed and the record of it are there together or not at all.
+//! A change is made through a [`Mutation`], and the only way to end one well takes its [`Entry`] and
+//! what it makes [`Stale`]: what was changed and the record of it are there together or not at all,
+//! and whoever is told of the change finds nothing old in any cache.
 
 use super::named::NamedQuery;
-use sqlx::{PgConnection, PgPool, Postgres, Transaction};
+use sqlx::{PgConnection, Postgres, Transaction};
 use std::collections::BTreeMap;
 use std::ops::{Deref, DerefMut};
+use tracing::Instrument as _;
 use uuid::Uuid;
+
+use crate::cache::{MultiLevelCache, Stale};
 
 mod chain;
 
@@ -234,11 +238,12 @@ impl Entry {
 }
 
 /// A transaction that changes something. Dropping it undoes everything; [`Mutation::commit`] is the
-/// only way to keep it, and takes the entry of the audit log.
+/// only way to keep it, and takes the entry of the audit log and what the change makes stale.
 #[derive(Debug)]
 pub struct Mutation {
     tx: Transaction<'static, Postgres>,
     origin: Origin,
+    cache: MultiLevelCache,
 }
 
 impl Deref for Mutation {
@@ -260,9 +265,13 @@ impl Mutation {
     ///
     /// # Errors
     /// Errors of the database.
-    pub async fn begin(db: &PgPool, origin: Origin) -> Result<Self, sqlx::Error> {
-        let tx = db.begin().await?;
-        Ok(Self { tx, origin })
+    pub async fn begin(cache: &MultiLevelCache, origin: Origin) -> Result<Self, sqlx::Error> {
+        let tx = cache.db().begin().await?;
+        Ok(Self {
+            tx,
+            origin,
+            cache: cache.clone(),
+        })
     }
 
     /// Names who makes the change, where that is only found out in it.
@@ -270,12 +279,26 @@ impl Mutation {
         self.origin.actor = actor;
     }
 
-    /// Keeps the change together with its entry. The entry comes last: its lock holds up every
-    /// other change from here to the end of the transaction, and no lock is taken after it.
+    /// Keeps the change together with its entry, and returns once no process serves from a cache
+    /// what it made stale. A client that goes away meanwhile stops neither.
     ///
     /// # Errors
     /// Errors of the database; nothing is kept then.
-    pub async fn commit(mut self, entry: Entry) -> Result<(), sqlx::Error> {
+    pub async fn commit(self, entry: Entry, stale: Stale) -> Result<(), sqlx::Error> {
+        let change = async move {
+            let cache = self.cache.clone();
+            cache.announce(&stale).await;
+            self.keep(entry).await?;
+            cache.settle(&stale).await;
+            Ok(())
+        };
+        let change = tokio::spawn(change.in_current_span());
+        change.await.unwrap_or(Err(sqlx::Error::WorkerCrashed))
+    }
+
+    /// The entry comes last: its lock holds up every other change from here to the end of the
+    /// transaction, and no lock is taken after it.
+    async fn keep(mut self, entry: Entry) -> Result<(), sqlx::Error> {
         let (actor_kind, actor) = self.origin.actor.parts();
         let (subject_kind, subject) = entry.subject.parts();
         let details = serde_json::to_string(&entry.details)

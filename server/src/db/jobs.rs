@@ -29,6 +29,11 @@ const FIND_BY_NAME: NamedQuery = NamedQuery::new(
     columns!("SELECT", "FROM jobs WHERE project_id = $1 AND name = $2"),
 )
 .sampled("jobs", "project_id, name");
+const EXISTS: NamedQuery = NamedQuery::new(
+    "jobs.exists",
+    "SELECT EXISTS (SELECT FROM jobs WHERE id = $1)",
+)
+.sampled("jobs", "id");
 const LIST: NamedQuery = NamedQuery::new(
     "jobs.list",
     columns!(
@@ -70,6 +75,7 @@ const DELETE: NamedQuery =
 pub(super) const QUERIES: &[NamedQuery] = &[
     FIND_BY_ID,
     FIND_BY_NAME,
+    EXISTS,
     LIST,
     CREATE,
     REPLACE,
@@ -118,6 +124,14 @@ pub enum Change {
     Changed,
     /// Another job of the project has the name.
     NameTaken,
+}
+
+/// Whether a job exists.
+///
+/// # Errors
+/// Errors of the database.
+pub async fn exists(db: &PgPool, id: Uuid) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar(EXISTS).bind(id).fetch_one(db).await
 }
 
 /// A job of a project, by id or by name.

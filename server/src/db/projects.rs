@@ -1,6 +1,6 @@
 //! The table `projects`.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use sqlx::{FromRow, PgConnection, PgPool};
 use std::collections::HashMap;
 use uuid::Uuid;
@@ -80,7 +80,8 @@ const DROP_UNDECLARED: NamedQuery = NamedQuery::new(
     "DELETE FROM project_members m USING projects p \
      WHERE m.declared AND p.id = m.project_id \
        AND NOT EXISTS (SELECT FROM unnest($1::text[], $2::text[]) AS d (slug, namespace) \
-                       WHERE d.slug = p.slug AND d.namespace = m.namespace)",
+                       WHERE d.slug = p.slug AND d.namespace = m.namespace) \
+     RETURNING m.project_id, m.namespace",
 )
 .sampled("projects", "ARRAY[slug], ARRAY['treasury']");
 const ADD_DECLARED: NamedQuery = NamedQuery::new(
@@ -88,7 +89,8 @@ const ADD_DECLARED: NamedQuery = NamedQuery::new(
     "INSERT INTO project_members (project_id, namespace, role, declared) \
      SELECT p.id, d.namespace, 'editor', true \
      FROM unnest($1::text[], $2::text[]) AS d (slug, namespace) JOIN projects p USING (slug) \
-     ON CONFLICT (namespace, project_id, declared) WHERE namespace IS NOT NULL DO NOTHING",
+     ON CONFLICT (namespace, project_id, declared) WHERE namespace IS NOT NULL DO NOTHING \
+     RETURNING project_id, namespace",
 )
 .sampled("projects", "ARRAY[slug], ARRAY['treasury']");
 
@@ -111,7 +113,7 @@ pub(super) const QUERIES: &[NamedQuery] = &[
 ];
 
 /// A project.
-#[derive(Clone, Debug, FromRow)]
+#[derive(Clone, Debug, FromRow, Serialize, Deserialize)]
 pub struct Project {
     /// The project's id.
     pub id: Uuid,
@@ -135,7 +137,7 @@ pub struct Membership {
 }
 
 /// How much there is in a project.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Counts {
     /// Members: a namespace that is declared and made by a person counts twice, as it is listed.
     pub members: i64,
@@ -313,6 +315,15 @@ pub async fn counts(
     Ok(CountsOf(counts))
 }
 
+/// What was declared, and which namespaces became members by it or are none any more.
+#[derive(Clone, Debug)]
+pub struct Declared {
+    /// The declared projects.
+    pub projects: Vec<Project>,
+    /// Projects and namespaces whose membership changed.
+    pub changed: Vec<(Uuid, String)>,
+}
+
 /// Makes the declared projects exist, and the declared members exactly the given ones: pairs of a
 /// slug and a namespace. Members made by people stay.
 ///
@@ -322,7 +333,7 @@ pub async fn declare(
     change: &mut Mutation,
     slugs: &[String],
     members: &[(String, String)],
-) -> Result<Vec<Project>, sqlx::Error> {
+) -> Result<Declared, sqlx::Error> {
     sqlx::query(LOCK_DECLARATION).execute(&mut **change).await?;
     let mut projects = Vec::with_capacity(slugs.len());
     for slug in slugs {
@@ -338,12 +349,14 @@ pub async fn declare(
         .iter()
         .map(|(slug, namespace)| (slug.as_str(), namespace.as_str()))
         .unzip();
+    let mut changed = Vec::new();
     for statement in [DROP_UNDECLARED, ADD_DECLARED] {
-        sqlx::query(statement)
+        let rows: Vec<(Uuid, String)> = sqlx::query_as(statement)
             .bind(&of)
             .bind(&namespaces)
-            .execute(&mut **change)
+            .fetch_all(&mut **change)
             .await?;
+        changed.extend(rows);
     }
-    Ok(projects)
+    Ok(Declared { projects, changed })
 }

@@ -1,7 +1,7 @@
 //! The table `runs`, as the API sees it. What workers do to it is in [`super::queue`].
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sqlx::{FromRow, PgExecutor, PgPool};
 use uuid::Uuid;
@@ -98,7 +98,7 @@ pub(super) const QUERIES: &[NamedQuery] = &[
 ];
 
 /// Where a run is in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum State {
     /// Waits for a worker.
@@ -137,7 +137,7 @@ impl TryFrom<String> for State {
 }
 
 /// A run.
-#[derive(Clone, Debug, FromRow)]
+#[derive(Clone, Debug, FromRow, Serialize, Deserialize)]
 pub struct Run {
     /// The run's id.
     pub id: Uuid,

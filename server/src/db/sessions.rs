@@ -2,6 +2,7 @@
 
 use secrecy::SecretString;
 use sqlx::{FromRow, PgConnection, PgPool};
+use std::time::Duration;
 use uuid::Uuid;
 
 use super::audit::Mutation;
@@ -19,6 +20,20 @@ const FIND_BEARER: NamedQuery = NamedQuery::new(
        AND u.disabled_at IS NULL",
 )
 .sampled("sessions", "id, user_id");
+const FIND_LIVE: NamedQuery = NamedQuery::new(
+    "sessions.find_live",
+    "SELECT user_id, extract(epoch FROM expires_at - now())::float8 AS seconds \
+     FROM sessions WHERE id = $1 AND ended_at IS NULL AND expires_at > now()",
+)
+.sampled("sessions", "id");
+const FIND_OF_TOKEN: NamedQuery = NamedQuery::new(
+    "sessions.find_of_token",
+    "SELECT session_id FROM refresh_tokens WHERE token_hash = $1",
+)
+.sampled(
+    "refresh_tokens",
+    "'\\x0000000000000000000000000000000000000000000000000000000000000000'",
+);
 // Whoever disables the user or changes the password waits for this, and then ends the session too.
 const LOCK_LOGIN: NamedQuery = NamedQuery::new(
     "sessions.lock_login",
@@ -74,7 +89,7 @@ const END_OF_TOKEN: NamedQuery = NamedQuery::new(
 const END_OF_USER: NamedQuery = NamedQuery::new(
     "sessions.end_of_user",
     "UPDATE sessions SET ended_at = now(), end_reason = $2 \
-     WHERE user_id = $1 AND ended_at IS NULL AND id IS DISTINCT FROM $3",
+     WHERE user_id = $1 AND ended_at IS NULL AND id IS DISTINCT FROM $3 RETURNING id",
 )
 .sampled("sessions", "user_id, 'disabled', id");
 const DELETE_EXPIRED: NamedQuery = NamedQuery::new(
@@ -85,6 +100,8 @@ const DELETE_EXPIRED: NamedQuery = NamedQuery::new(
 /// What this module asks the database.
 pub(super) const QUERIES: &[NamedQuery] = &[
     FIND_BEARER,
+    FIND_LIVE,
+    FIND_OF_TOKEN,
     LOCK_LOGIN,
     OPEN,
     ISSUE,
@@ -147,6 +164,44 @@ pub async fn find_bearer(db: &PgPool, bearer: Bearer) -> Result<Option<User>, sq
     sqlx::query_as(FIND_BEARER)
         .bind(bearer.session)
         .bind(bearer.user)
+        .fetch_optional(db)
+        .await
+}
+
+/// A session that has not ended.
+#[derive(Clone, Copy, Debug, FromRow)]
+pub struct Live {
+    /// Whose it is.
+    pub user_id: Uuid,
+    seconds: f64,
+}
+
+impl Live {
+    /// How long it may go on.
+    #[must_use]
+    pub fn remaining(&self) -> Duration {
+        Duration::try_from_secs_f64(self.seconds).unwrap_or_default()
+    }
+}
+
+/// A session that has not ended; whether its user may call is not looked at.
+///
+/// # Errors
+/// Errors of the database.
+pub async fn find_live(db: &PgPool, session: Uuid) -> Result<Option<Live>, sqlx::Error> {
+    sqlx::query_as(FIND_LIVE)
+        .bind(session)
+        .fetch_optional(db)
+        .await
+}
+
+/// The session of a refresh token, ended or not.
+///
+/// # Errors
+/// Errors of the database.
+pub async fn find_of_token(db: &PgPool, digest: &[u8; 32]) -> Result<Option<Uuid>, sqlx::Error> {
+    sqlx::query_scalar(FIND_OF_TOKEN)
+        .bind(&digest[..])
         .fetch_optional(db)
         .await
 }
@@ -275,7 +330,7 @@ pub async fn end_of_token(
     Ok(ended.map(Bearer::from))
 }
 
-/// Ends the sessions of a user but one, and says how many. The user's row is changed before, so
+/// Ends the sessions of a user but one, and says which. The user's row is changed before, so
 /// that no login in between is overlooked.
 ///
 /// # Errors
@@ -285,14 +340,13 @@ pub async fn end_of_user(
     user: Uuid,
     end: End,
     but: Option<Uuid>,
-) -> Result<u64, sqlx::Error> {
-    let result = sqlx::query(END_OF_USER)
+) -> Result<Vec<Uuid>, sqlx::Error> {
+    sqlx::query_scalar(END_OF_USER)
         .bind(user)
         .bind(end.as_str())
         .bind(but)
-        .execute(&mut **change)
-        .await?;
-    Ok(result.rows_affected())
+        .fetch_all(&mut **change)
+        .await
 }
 
 /// Forgets sessions that ran out a week ago, and says how many.

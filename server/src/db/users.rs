@@ -1,6 +1,7 @@
 //! The table `users`.
 
 use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
 use sqlx::{FromRow, PgPool};
 use uuid::Uuid;
 
@@ -16,6 +17,11 @@ const FIND_LOGIN: NamedQuery = NamedQuery::new(
 const FIND_PASSWORD: NamedQuery = NamedQuery::new(
     "users.find_password",
     "SELECT password_hash FROM users WHERE id = $1 AND disabled_at IS NULL",
+)
+.sampled("users", "id");
+const FIND_ENABLED: NamedQuery = NamedQuery::new(
+    "users.find_enabled",
+    "SELECT id, email, platform_admin FROM users WHERE id = $1 AND disabled_at IS NULL",
 )
 .sampled("users", "id");
 const FIND: NamedQuery = NamedQuery::new(
@@ -70,6 +76,7 @@ const SET_PASSWORD: NamedQuery = NamedQuery::new(
 pub(super) const QUERIES: &[NamedQuery] = &[
     FIND_LOGIN,
     FIND_PASSWORD,
+    FIND_ENABLED,
     FIND,
     LOCK,
     LIST,
@@ -81,7 +88,7 @@ pub(super) const QUERIES: &[NamedQuery] = &[
 ];
 
 /// A user who calls.
-#[derive(Clone, Debug, FromRow)]
+#[derive(Clone, Debug, FromRow, Serialize, Deserialize)]
 pub struct User {
     /// The user's id.
     pub id: Uuid,
@@ -152,6 +159,17 @@ pub async fn find_login(db: &PgPool, email: &str) -> Result<Option<Login>, sqlx:
 /// Errors of the database.
 pub async fn find_password(db: &PgPool, id: Uuid) -> Result<Option<String>, sqlx::Error> {
     sqlx::query_scalar(FIND_PASSWORD)
+        .bind(id)
+        .fetch_optional(db)
+        .await
+}
+
+/// A user who may call.
+///
+/// # Errors
+/// Errors of the database.
+pub async fn find_enabled(db: &PgPool, id: Uuid) -> Result<Option<User>, sqlx::Error> {
+    sqlx::query_as(FIND_ENABLED)
         .bind(id)
         .fetch_optional(db)
         .await

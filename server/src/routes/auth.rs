@@ -6,16 +6,19 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use super::input::ApiJson;
 use crate::app::App;
 use crate::auth::opaque;
 use crate::auth::password;
 use crate::auth::token::Bearer;
+use crate::cache::{Key, Stale};
 use crate::db;
 use crate::db::audit::{Action, Actor, Entry, Mutation, Origin, Subject};
 use crate::db::sessions::{End, Exchange, Issued};
 use crate::error::ApiError;
+use crate::limits::LoginLimit;
 use crate::telemetry::{RequestId, SecurityEvent};
 
 /// `POST /auth/login`
@@ -66,12 +69,15 @@ fn logged_in(app: &App, bearer: Bearer, issued: &Issued) -> Result<Response, Api
 /// is the same and takes as long.
 ///
 /// # Errors
-/// `WrongCredentials`.
+/// `WrongCredentials`; `TooManyRequests` from the address or for the account, whether it exists or
+/// not.
 pub async fn login(
     State(app): State<App>,
     request_id: RequestId,
+    limit: LoginLimit,
     ApiJson(request): ApiJson<LoginRequest>,
 ) -> Result<Response, ApiError> {
+    limit.attempt(&app, &request.email).await?;
     let refused = || {
         app.metrics.security_event(SecurityEvent::LoginRefused);
         ApiError::WrongCredentials
@@ -92,13 +98,13 @@ pub async fn login(
         actor: Actor::User(user.id),
         request: request_id.0,
     };
-    let mut change = Mutation::begin(&app.db, origin).await?;
+    let mut change = Mutation::begin(&app.cache, origin).await?;
     let lives = &app.config.sessions;
     let (bearer, issued) = db::sessions::open(&mut change, user.id, &user.password_hash, lives)
         .await?
         .ok_or_else(refused)?;
     let entry = Entry::new(Action::SessionOpen, Subject::Session(bearer.session));
-    change.commit(entry).await?;
+    change.commit(entry, Stale::nothing()).await?;
     logged_in(&app, bearer, &issued)
 }
 
@@ -113,20 +119,19 @@ pub async fn refresh(
     ApiJson(request): ApiJson<RefreshRequest>,
 ) -> Result<Response, ApiError> {
     let digest = request.digest().ok_or(ApiError::Unauthenticated)?;
-    let mut change = Mutation::begin(&app.db, bearer_of_token(request_id)).await?;
+    let mut change = Mutation::begin(&app.cache, bearer_of_token(request_id)).await?;
     match db::sessions::exchange(&mut change, &digest, &app.config.sessions).await? {
         Exchange::Done(bearer, issued) => {
             change.act_as(Actor::User(bearer.user));
             let subject = Subject::Session(bearer.session);
-            change
-                .commit(Entry::new(Action::SessionRefresh, subject))
-                .await?;
+            let entry = Entry::new(Action::SessionRefresh, subject);
+            change.commit(entry, Stale::nothing()).await?;
             logged_in(&app, bearer, &issued)
         }
         Exchange::Reused(bearer) => {
             let subject = Subject::Session(bearer.session);
             let entry = Entry::new(Action::SessionReuse, subject).with("user", &bearer.user);
-            change.commit(entry).await?;
+            change.commit(entry, stale_by_end(bearer.session)).await?;
             app.metrics
                 .security_event(SecurityEvent::RefreshTokenReused);
             Err(ApiError::Unauthenticated)
@@ -148,15 +153,25 @@ pub async fn logout(
     let Some(digest) = request.digest() else {
         return Ok(StatusCode::NO_CONTENT);
     };
-    let mut change = Mutation::begin(&app.db, bearer_of_token(request_id)).await?;
+    let mut change = Mutation::begin(&app.cache, bearer_of_token(request_id)).await?;
     if let Some(bearer) = db::sessions::end_of_token(&mut change, &digest, End::Logout).await? {
         change.act_as(Actor::User(bearer.user));
         let subject = Subject::Session(bearer.session);
-        change
-            .commit(Entry::new(Action::SessionClose, subject))
-            .await?;
+        let entry = Entry::new(Action::SessionClose, subject);
+        change.commit(entry, stale_by_end(bearer.session)).await?;
+    } else {
+        drop(change);
+        // Another request may have ended it and still be about to tell other processes.
+        if let Some(session) = db::sessions::find_of_token(&app.db, &digest).await? {
+            app.cache.settle(&stale_by_end(session)).await;
+        }
     }
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// What the end of a session makes stale.
+fn stale_by_end(session: Uuid) -> Stale {
+    Stale::keys([Key::Session(session)])
 }
 
 /// Whoever has a refresh token, until it is known whose it is.

@@ -13,11 +13,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use sqlx::PgPool;
 use std::ops::{Deref, DerefMut};
 
 use super::input::ApiJson;
 use crate::app::App;
+use crate::cache::{MultiLevelCache, Stale};
 use crate::db::audit::{Entry, Mutation, Origin};
 use crate::db::idempotency::{self, Kept, Key, Known};
 use crate::error::ApiError;
@@ -131,6 +131,7 @@ pub enum Begun {
 pub struct Creation {
     change: Mutation,
     key: Option<Key>,
+    stale: Stale,
 }
 
 impl Deref for Creation {
@@ -148,15 +149,24 @@ impl DerefMut for Creation {
 }
 
 impl Idempotency {
-    /// Begins to create, unless the request was carried out before.
+    /// Begins to create what makes these answers stale, unless the request was carried out before.
     ///
     /// # Errors
     /// `IdempotencyKeyReused`, `IdempotencyKeyInUse`, errors of the database.
-    pub async fn begin(self, db: &PgPool, origin: Origin) -> Result<Begun, ApiError> {
+    pub async fn begin(
+        self,
+        cache: &MultiLevelCache,
+        origin: Origin,
+        stale: Stale,
+    ) -> Result<Begun, ApiError> {
         let (kind, name) = origin.actor.parts();
-        let mut change = Mutation::begin(db, origin).await?;
+        let mut change = Mutation::begin(cache, origin).await?;
         let Some((key, request_hash)) = self.0 else {
-            return Ok(Begun::New(Creation { change, key: None }));
+            return Ok(Begun::New(Creation {
+                change,
+                key: None,
+                stale,
+            }));
         };
         let key = Key {
             caller: format!("{kind}:{}", name.unwrap_or_default()),
@@ -167,8 +177,14 @@ impl Idempotency {
             Known::Nothing => Ok(Begun::New(Creation {
                 change,
                 key: Some(key),
+                stale,
             })),
-            Known::Answer(kept) => replay(&kept).map(Begun::Before),
+            Known::Answer(kept) => {
+                drop(change);
+                // Whoever made the change may still be about to tell the other processes.
+                cache.settle(&stale).await;
+                replay(&kept).map(Begun::Before)
+            }
             Known::OtherRequest => Err(ApiError::IdempotencyKeyReused),
             Known::InUse => Err(ApiError::IdempotencyKeyInUse),
         }
@@ -233,6 +249,14 @@ impl Answer {
 }
 
 impl Creation {
+    /// Gives up, because what was to be created is there: whoever made it may still be about to
+    /// tell other processes, so what depends on it is settled before it is spoken of.
+    pub async fn is_there_already(self, cache: &MultiLevelCache) {
+        let Self { change, stale, .. } = self;
+        drop(change);
+        cache.settle(&stale).await;
+    }
+
     /// Keeps what was created, its entry in the audit log and the answer, and gives the answer.
     ///
     /// # Errors
@@ -242,7 +266,7 @@ impl Creation {
         if let Some(key) = &self.key {
             idempotency::keep(&mut self.change, key, &kept).await?;
         }
-        self.change.commit(entry).await?;
+        self.change.commit(entry, self.stale).await?;
         let mut response = respond(&kept, answer.body);
         if answer.secret {
             let headers = response.headers_mut();

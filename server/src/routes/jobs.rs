@@ -21,6 +21,7 @@ use super::projects::is_slug;
 use super::runs::{self, RunResponse};
 use crate::app::App;
 use crate::auth::{Editor, ProjectAccess, Viewer};
+use crate::cache::{Key, Stale};
 use crate::db;
 use crate::db::audit::{Action, Entry, Mutation, Subject};
 use crate::db::jobs::{Change, Content, Job};
@@ -116,7 +117,8 @@ pub async fn create(
     check_name(&body.name)?;
     let checked = spec::check(&app.db, access.id(), body.spec).await?;
     let origin = access.origin(request_id);
-    let mut creation = match idempotency.begin(&app.db, origin).await? {
+    let begun = idempotency.begin(&app.cache, origin, Stale::nothing());
+    let mut creation = match begun.await? {
         Begun::New(creation) => creation,
         Begun::Before(response) => return Ok(response),
     };
@@ -160,10 +162,11 @@ pub async fn replace(
     check_name(&request.name)?;
     let checked = spec::check(&app.db, access.id(), request.spec).await?;
     let content = content(&request.name, &checked);
-    let mut change = Mutation::begin(&app.db, access.origin(request_id)).await?;
+    let mut change = Mutation::begin(&app.cache, access.origin(request_id)).await?;
     match db::jobs::replace(&mut change, job.id, &expected, content).await? {
         Change::Done(job) => {
-            change.commit(entry(Action::JobUpdate, &job)).await?;
+            let entry = entry(Action::JobUpdate, &job);
+            change.commit(entry, Stale::nothing()).await?;
             Ok(answer(*job))
         }
         Change::Changed => Err(ApiError::PreconditionFailed),
@@ -185,11 +188,12 @@ pub async fn remove(
 ) -> Result<StatusCode, ApiError> {
     let job = find(&app, access.id(), &path).await?;
     let expected = seen.required()?;
-    let mut change = Mutation::begin(&app.db, access.origin(request_id)).await?;
+    let mut change = Mutation::begin(&app.cache, access.origin(request_id)).await?;
     if !db::jobs::delete(&mut change, job.id, &expected).await? {
         return Err(ApiError::PreconditionFailed);
     }
-    change.commit(entry(Action::JobDelete, &job)).await?;
+    let stale = Stale::keys([Key::Job(job.id)]);
+    change.commit(entry(Action::JobDelete, &job), stale).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -209,7 +213,8 @@ pub async fn run(
     let job = find(&app, access.id(), &path).await?;
     let checked = spec::check(&app.db, access.id(), job.spec).await?;
     let origin = access.origin(request_id);
-    let creation = match idempotency.begin(&app.db, origin).await? {
+    let begun = idempotency.begin(&app.cache, origin, runs::stale_by_new(access.id()));
+    let creation = match begun.await? {
         Begun::New(creation) => creation,
         Begun::Before(response) => return Ok(response),
     };

@@ -6,12 +6,14 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use std::collections::BTreeMap;
+use uuid::Uuid;
 
 use super::etag::{IfMatch, etag};
 use super::input::{ApiJson, ApiQuery};
 use super::page::{Page, PageQuery, page};
 use crate::app::App;
 use crate::auth::{Owner, ProjectAccess, Viewer, is_dns_label};
+use crate::cache::{Key, Stale};
 use crate::db;
 use crate::db::audit::{Action, Entry, Mutation, Subject};
 use crate::db::members::{Change, Kind, Member, Role};
@@ -82,14 +84,17 @@ pub async fn put(
         Kind::Namespace => name,
     };
     let (project, expected) = (access.id(), if_match.optional());
-    let mut change = Mutation::begin(&app.db, access.origin(request_id)).await?;
+    let mut change = Mutation::begin(&app.cache, access.origin(request_id)).await?;
     let put =
         db::members::put(&mut change, project, (kind, &name), role, expected.as_ref()).await?;
     let Change::Done(user, version) = put else {
         return Err(refused(put));
     };
     let entry = Entry::new(Action::MemberPut, subject(user, &name)).of_project(project);
-    change.commit(entry.with("role", &role.as_str())).await?;
+    let stale = stale(project, user, &name);
+    change
+        .commit(entry.with("role", &role.as_str()), stale)
+        .await?;
     let kind = match kind {
         Kind::User => "user",
         Kind::Namespace => "namespace",
@@ -117,14 +122,14 @@ pub async fn remove(
 ) -> Result<StatusCode, ApiError> {
     let (kind, name) = named(&path)?;
     let (project, expected) = (access.id(), if_match.optional());
-    let mut change = Mutation::begin(&app.db, access.origin(request_id)).await?;
+    let mut change = Mutation::begin(&app.cache, access.origin(request_id)).await?;
     let removed =
         db::members::remove(&mut change, project, (kind, name), expected.as_ref()).await?;
     let Change::Done(user, _) = removed else {
         return Err(refused(removed));
     };
     let entry = Entry::new(Action::MemberRemove, subject(user, name)).of_project(project);
-    change.commit(entry).await?;
+    change.commit(entry, stale(project, user, name)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -139,7 +144,16 @@ fn named(path: &BTreeMap<String, String>) -> Result<(Kind, &str), ApiError> {
     Ok((kind, name.ok_or(ApiError::NotFound)?))
 }
 
-fn subject(user: Option<uuid::Uuid>, namespace: &str) -> Subject {
+/// What a change to a member makes stale.
+fn stale(project: Uuid, user: Option<Uuid>, namespace: &str) -> Stale {
+    let role = match user {
+        Some(user) => Key::UserRole(project, user),
+        None => Key::NamespaceRole(project, namespace.to_owned()),
+    };
+    Stale::keys([role, Key::Counts(project)])
+}
+
+fn subject(user: Option<Uuid>, namespace: &str) -> Subject {
     user.map_or_else(|| Subject::Namespace(namespace.to_owned()), Subject::User)
 }
 

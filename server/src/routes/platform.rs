@@ -11,6 +11,7 @@ use super::input::ApiJson;
 use super::projects::is_slug;
 use crate::app::App;
 use crate::auth::{Caller, is_dns_label};
+use crate::cache::{Key, Stale};
 use crate::db;
 use crate::db::audit::{Action, Entry, Mutation, Subject};
 use crate::error::ApiError;
@@ -102,13 +103,18 @@ pub async fn declare_projects(
         return Err(ApiError::Forbidden);
     }
     let Declaration { slugs, members } = request.validate()?;
-    let mut change = Mutation::begin(&app.db, caller.origin(request_id)).await?;
+    let mut change = Mutation::begin(&app.cache, caller.origin(request_id)).await?;
     let declared = db::projects::declare(&mut change, &slugs, &members).await?;
     let entry = Entry::new(Action::ProjectsDeclare, Subject::Platform)
         .with("projects", &slugs.len())
         .with("namespaces", &members.len());
-    change.commit(entry).await?;
+    let changed = declared.changed.into_iter();
+    let stale = Stale::keys(changed.flat_map(|(project, namespace)| {
+        [Key::NamespaceRole(project, namespace), Key::Counts(project)]
+    }));
+    change.commit(entry, stale).await?;
     let projects = declared
+        .projects
         .into_iter()
         .map(|project| ProjectId {
             id: project.id,

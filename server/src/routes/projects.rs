@@ -13,6 +13,7 @@ use super::input::{ApiJson, ApiQuery};
 use super::page::{Page, PageQuery, page};
 use crate::app::App;
 use crate::auth::{Caller, Owner, ProjectAccess, Viewer, is_dns_label};
+use crate::cache::{Key, Stale};
 use crate::db;
 use crate::db::audit::{Action, Entry, Mutation, Subject};
 use crate::db::members::Role;
@@ -115,7 +116,8 @@ pub async fn create(
         ));
     }
     let name = checked_name(&body.name)?;
-    let mut creation = match idempotency.begin(&app.db, origin).await? {
+    let begun = idempotency.begin(&app.cache, origin, Stale::nothing());
+    let mut creation = match begun.await? {
         Begun::New(creation) => creation,
         Begun::Before(response) => return Ok(response),
     };
@@ -142,9 +144,7 @@ fn checked_name(name: &str) -> Result<&str, ApiError> {
 
 async fn answer(app: &App, project: Project, role: Role) -> Result<Response, ApiError> {
     let tag = etag(project.version);
-    let mut connection = app.db.acquire().await?;
-    let counts = db::projects::counts(&mut connection, &[project.id]).await?;
-    let counts = counts.of(project.id);
+    let counts = app.cache.counts(project.id).await?;
     let body = Json(ProjectResponse::new(project, role, counts));
     Ok(([(header::ETAG, tag)], body).into_response())
 }
@@ -174,11 +174,12 @@ pub async fn update(
     let expected = if_match.required()?;
     let name = checked_name(&request.name)?;
     let id = access.id();
-    let mut change = Mutation::begin(&app.db, access.origin(request_id)).await?;
+    let mut change = Mutation::begin(&app.cache, access.origin(request_id)).await?;
     let project = db::projects::rename(&mut change, id, name, &expected)
         .await?
         .ok_or(ApiError::PreconditionFailed)?;
     let entry = Entry::new(Action::ProjectUpdate, Subject::Project(id)).of_project(id);
-    change.commit(entry).await?;
+    let stale = Stale::keys([Key::Project(id)]);
+    change.commit(entry, stale).await?;
     answer(&app, project, access.role()).await
 }

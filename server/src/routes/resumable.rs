@@ -18,6 +18,7 @@ use uuid::Uuid;
 use super::uploads::{ended_early, location};
 use crate::app::App;
 use crate::auth::{Editor, ProjectAccess};
+use crate::cache::Stale;
 use crate::db;
 use crate::db::audit::{Action, Entry, Mutation, Subject};
 use crate::db::upload_sessions::Session;
@@ -88,7 +89,7 @@ pub async fn create(
     let name = file_name(&headers)?;
     check_name(&name)?;
     let project = access.id();
-    let mut change = Mutation::begin(&app.db, access.origin(request_id)).await?;
+    let mut change = Mutation::begin(&app.cache, access.origin(request_id)).await?;
     let file = (name.as_str(), length);
     let session = db::upload_sessions::create(&mut change, project, file, LIFE, MAX_OPEN)
         .await?
@@ -98,9 +99,8 @@ pub async fn create(
             )
         })?;
     let entry = Entry::new(Action::UploadBegin, Subject::UploadSession(session.id));
-    change
-        .commit(entry.of_project(project).with("length", &length))
-        .await?;
+    let entry = entry.of_project(project).with("length", &length);
+    change.commit(entry, Stale::nothing()).await?;
     let place = format!(
         "/api/v2/projects/{project}/uploads/resumable/{}",
         session.id

@@ -18,6 +18,7 @@ use super::input::{ApiJson, ApiQuery};
 use super::page::{Page, PageQuery, page, wrong_cursor};
 use crate::app::App;
 use crate::auth::{Editor, Person, ProjectAccess, RunAccess, Viewer};
+use crate::cache::{Key, Stale};
 use crate::db;
 use crate::db::audit::{Action, Entry, Mutation, Origin, Subject};
 use crate::db::exceptions::ReviewPair;
@@ -214,7 +215,7 @@ async fn decide(
         .await?
         .ok_or(ApiError::NotFound)?;
     let expected = seen.required()?;
-    let mut change = Mutation::begin(&app.db, changing.origin.clone()).await?;
+    let mut change = Mutation::begin(&app.cache, changing.origin.clone()).await?;
     let user = changing.person.id;
     match db::reviews::decide(&mut change, review, &expected, step, user).await? {
         Change::Done => {
@@ -223,7 +224,9 @@ async fn decide(
                 Move::Reject => Action::ReviewReject,
                 Move::Reopen => Action::ReviewReopen,
             };
-            change.commit(changing.entry(action)).await?;
+            // The run counts its reviews.
+            let stale = Stale::keys([Key::Run(review.0)]);
+            change.commit(changing.entry(action), stale).await?;
             answer(&app, review.0, review.1).await
         }
         Change::Unknown => Err(ApiError::NotFound),
@@ -253,12 +256,13 @@ pub async fn comment(
         ));
     }
     let review = (changing.access.run.id, changing.group.as_str());
-    let mut change = Mutation::begin(&app.db, changing.origin.clone()).await?;
+    let mut change = Mutation::begin(&app.cache, changing.origin.clone()).await?;
     if !db::reviews::comment(&mut change, review, changing.person.id, comment).await? {
         return Err(ApiError::NotFound);
     }
     // What was written stays out of the log, for it may quote records.
-    change.commit(changing.entry(Action::ReviewComment)).await?;
+    let entry = changing.entry(Action::ReviewComment);
+    change.commit(entry, Stale::nothing()).await?;
     let answer = answer(&app, review.0, review.1).await?;
     Ok((StatusCode::CREATED, answer))
 }

@@ -14,6 +14,7 @@ use super::input::ApiQuery;
 use super::page::{Page, PageQuery, page, position};
 use crate::app::App;
 use crate::auth::{Caller, Editor, ProjectAccess, RunAccess, Viewer, check_project_permission};
+use crate::cache::{Key, Stale};
 use crate::db;
 use crate::db::audit::{Action, Entry, Mutation, Subject};
 use crate::db::projects::ProjectRef;
@@ -157,8 +158,9 @@ pub async fn create(
             error => error,
         })?;
     let checked = spec::check(&app.db, access.id(), request.spec).await?;
+    let stale = stale_by_new(access.id());
     let creation = match idempotency
-        .begin(&app.db, access.origin(request_id))
+        .begin(&app.cache, access.origin(request_id), stale)
         .await?
     {
         Begun::New(creation) => creation,
@@ -174,6 +176,11 @@ pub async fn create(
     start(&app, creation, &new).await
 }
 
+/// What a new run makes stale.
+pub(super) fn stale_by_new(project: Uuid) -> Stale {
+    Stale::keys([Key::Counts(project)])
+}
+
 /// Queues a run of a specification that is right.
 ///
 /// # Errors
@@ -185,6 +192,7 @@ pub(super) async fn start(
 ) -> Result<Response, ApiError> {
     let id = new.id;
     if let Some(run) = db::runs::find(&mut **creation, id).await? {
+        creation.is_there_already(&app.cache).await;
         return existing(new, run);
     }
     let max_queued = app.config.max_queued_per_project;
@@ -197,6 +205,7 @@ pub(super) async fn start(
         .ok_or(ApiError::NotFound)?;
     if queued == Queued::Exists {
         // Another request with the same id was faster.
+        creation.is_there_already(&app.cache).await;
         return existing(new, run);
     }
     let entry = Entry::new(Action::RunCreate, Subject::Run(id))
@@ -231,10 +240,12 @@ pub async fn cancel(
     RunAccess { run, access }: RunAccess<Editor>,
     request_id: RequestId,
 ) -> Result<impl IntoResponse, ApiError> {
-    let mut change = Mutation::begin(&app.db, access.origin(request_id)).await?;
+    let mut change = Mutation::begin(&app.cache, access.origin(request_id)).await?;
     if db::runs::cancel(&mut change, run.id).await? {
         let entry = Entry::new(Action::RunCancel, Subject::Run(run.id));
-        change.commit(entry.of_project(access.id())).await?;
+        // Only final runs are cached, and this one was none until now.
+        let stale = Stale::nothing();
+        change.commit(entry.of_project(access.id()), stale).await?;
     }
     let run = db::runs::find(&app.db, run.id)
         .await?

@@ -15,6 +15,7 @@ use super::input::ApiQuery;
 use super::page::{Page, PageQuery, page, position};
 use crate::app::App;
 use crate::auth::{Owner, Person, ProjectAccess, opaque};
+use crate::cache::Stale;
 use crate::db;
 use crate::db::audit::{Action, Entry, Mutation, Subject};
 use crate::db::members::Role;
@@ -100,7 +101,7 @@ pub async fn create(
         return Err(ApiError::bad_request("expiresInDays must be from 1 to 366"));
     }
     let mut creation = match idempotency
-        .begin(&app.db, access.origin(request_id))
+        .begin(&app.cache, access.origin(request_id), Stale::nothing())
         .await?
     {
         Begun::New(creation) => creation,
@@ -186,11 +187,12 @@ pub async fn delete(
 ) -> Result<StatusCode, ApiError> {
     person(&access)?;
     let id = id(&path)?;
-    let mut change = Mutation::begin(&app.db, access.origin(request_id)).await?;
+    let mut change = Mutation::begin(&app.cache, access.origin(request_id)).await?;
     if !db::tokens::delete(&mut change, access.id(), id).await? {
         return Err(ApiError::NotFound);
     }
     let entry = Entry::new(Action::TokenDelete, Subject::Token(id)).of_project(access.id());
-    change.commit(entry).await?;
+    // Tokens are looked up with every request, and not cached.
+    change.commit(entry, Stale::nothing()).await?;
     Ok(StatusCode::NO_CONTENT)
 }

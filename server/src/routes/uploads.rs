@@ -112,7 +112,8 @@ pub(super) async fn keep(
     let placed = staged.place(app, project).await?;
     let request = [project.as_bytes(), placed.name.as_bytes(), &placed.sha256];
     let idempotency = key.of_request(&request);
-    let mut creation = match idempotency.begin(&app.db, origin).await? {
+    let begun = idempotency.begin(&app.cache, origin, placed.stale());
+    let mut creation = match begun.await? {
         Begun::New(creation) => creation,
         Begun::Before(response) => return Ok(response),
     };
@@ -120,6 +121,7 @@ pub(super) async fn keep(
     let (location, entry) = (location(&upload), placed.entry(&upload));
     let body = UploadResponse::from(upload);
     if !new {
+        creation.is_there_already(&app.cache).await;
         return Ok((StatusCode::OK, [(header::LOCATION, location)], Json(body)).into_response());
     }
     let answer = Answer::new(StatusCode::CREATED, location, &body)?;

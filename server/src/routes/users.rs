@@ -15,11 +15,13 @@ use super::input::{ApiJson, ApiQuery};
 use super::page::{Page, PageQuery, page};
 use crate::app::App;
 use crate::auth::{Caller, Person, password};
+use crate::cache::{Key, Stale};
 use crate::db;
 use crate::db::audit::{Action, Entry, Mutation, Subject};
 use crate::db::sessions::End;
 use crate::db::users::{Account, Update, Updated};
 use crate::error::ApiError;
+use crate::limits::LoginLimit;
 use crate::telemetry::{RequestId, SecurityEvent};
 
 /// The caller as a person.
@@ -133,7 +135,8 @@ pub async fn create(
     }
     password::check_new(&body.password).map_err(ApiError::bad_request)?;
     let hash = app.passwords.hash(body.password).await?;
-    let mut creation = match idempotency.begin(&app.db, origin).await? {
+    let begun = idempotency.begin(&app.cache, origin, Stale::nothing());
+    let mut creation = match begun.await? {
         Begun::New(creation) => creation,
         Begun::Before(response) => return Ok(response),
     };
@@ -211,7 +214,7 @@ pub async fn update(
             "give disabled, platformAdmin or both",
         ));
     }
-    let mut change = Mutation::begin(&app.db, origin).await?;
+    let mut change = Mutation::begin(&app.cache, origin).await?;
     let account = match db::users::update(&mut change, id, update, &expected).await? {
         Updated::Done(account) => account,
         Updated::Unknown => return Err(ApiError::NotFound),
@@ -222,10 +225,13 @@ pub async fn update(
             ));
         }
     };
+    let mut ended = Vec::new();
     if update.disabled == Some(true) {
-        db::sessions::end_of_user(&mut change, id, End::Disabled, None).await?;
+        ended = db::sessions::end_of_user(&mut change, id, End::Disabled, None).await?;
     }
-    change.commit(entry).await?;
+    let sessions = ended.into_iter().map(Key::Session);
+    let stale = Stale::keys(sessions.chain([Key::User(id)]));
+    change.commit(entry, stale).await?;
     Ok(answer(account))
 }
 
@@ -233,15 +239,17 @@ pub async fn update(
 ///
 /// # Errors
 /// `Forbidden` for everybody but people, `WrongCredentials` for a wrong current password,
-/// `BadRequest` for what can be no password.
+/// `BadRequest` for what can be no password, `TooManyRequests` as for logins.
 pub async fn set_password(
     State(app): State<App>,
     caller: Caller,
     request_id: RequestId,
+    limit: LoginLimit,
     ApiJson(request): ApiJson<PasswordRequest>,
 ) -> Result<StatusCode, ApiError> {
     let origin = caller.origin(request_id);
     let person = caller.person()?;
+    limit.attempt(&app, &person.email).await?;
     password::check_new(&request.new_password).map_err(ApiError::bad_request)?;
     let current = db::users::find_password(&app.db, person.id)
         .await?
@@ -257,13 +265,15 @@ pub async fn set_password(
         return Err(ApiError::WrongCredentials);
     }
     let hash = app.passwords.hash(request.new_password).await?;
-    let mut change = Mutation::begin(&app.db, origin).await?;
+    let mut change = Mutation::begin(&app.cache, origin).await?;
     if !db::users::set_password(&mut change, person.id, &current, &hash).await? {
         return Err(ApiError::conflict("the password was changed just now"));
     }
     let keep = Some(person.session);
     let ended = db::sessions::end_of_user(&mut change, person.id, End::Password, keep).await?;
     let entry = Entry::new(Action::UserPassword, Subject::User(person.id));
-    change.commit(entry.with("endedSessions", &ended)).await?;
+    let entry = entry.with("endedSessions", &ended.len());
+    let stale = Stale::keys(ended.into_iter().map(Key::Session));
+    change.commit(entry, stale).await?;
     Ok(StatusCode::NO_CONTENT)
 }

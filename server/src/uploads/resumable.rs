@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::{DEADLINE, IDLE, Placed, stage};
 use crate::app::App;
+use crate::cache::Stale;
 use crate::db;
 use crate::db::audit::{Action, Entry, Mutation, Origin, Subject};
 use crate::db::upload_sessions::{Piece, Session};
@@ -96,10 +97,11 @@ pub async fn receive(
 /// Errors of the database.
 pub async fn give_up(app: &App, session: &Session, origin: Origin) -> Result<(), ApiError> {
     let keys = db::upload_sessions::pieces(&app.db, session.id).await?;
-    let mut change = Mutation::begin(&app.db, origin).await?;
+    let mut change = Mutation::begin(&app.cache, origin).await?;
     db::upload_sessions::delete(&mut change, session.id).await?;
     let entry = Entry::new(Action::UploadGiveUp, Subject::UploadSession(session.id));
-    change.commit(entry.of_project(session.project_id)).await?;
+    let entry = entry.of_project(session.project_id);
+    change.commit(entry, Stale::nothing()).await?;
     discard(&app.storage, &keys).await;
     Ok(())
 }
@@ -199,13 +201,13 @@ async fn record(
     placed: &Placed,
     origin: Origin,
 ) -> Result<Upload, ApiError> {
-    let mut change = Mutation::begin(&app.db, origin).await?;
+    let mut change = Mutation::begin(&app.cache, origin).await?;
     let (upload, _) = placed.record(&mut change).await?;
     if !db::upload_sessions::complete(&mut change, session.id, offset, upload.id).await? {
         return Err(elsewhere());
     }
     let entry = placed.entry(&upload).with("session", &session.id);
-    change.commit(entry).await?;
+    change.commit(entry, placed.stale()).await?;
     Ok(upload)
 }
 

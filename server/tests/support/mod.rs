@@ -10,6 +10,7 @@ use reqwest::{Client, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 use server::app::App;
 use server::auth::token::Bearer;
+use server::cache::{Key, Stale};
 use server::config::Config;
 use server::db::audit::{Action, Actor, Entry, Mutation, Origin, Subject};
 use server::db::members::Role;
@@ -24,6 +25,8 @@ use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
+
+pub mod processes;
 
 pub const PASSWORD: &str = "correct horse battery staple";
 pub const JWT_SECRET: &str = "kJ8s0vYbq3mTn5xWz7RcDf1gHp4LuEaQ";
@@ -87,6 +90,10 @@ pub fn variables(directory: &TempDir) -> HashMap<String, String> {
             ("WORKER_NAME", "worker-under-test".to_owned()),
             ("MAX_UPLOAD_BYTES", "1000000".to_owned()),
             ("WORKERS", "0".to_owned()),
+            // Tests ask more than anybody should.
+            ("REQUESTS_PER_MINUTE", "1000000".to_owned()),
+            ("REQUESTS_PER_MINUTE_OF_ADDRESS", "1000000".to_owned()),
+            ("LOGINS_PER_MINUTE", "1000000".to_owned()),
         ]
         .map(|(name, value)| (name.to_owned(), value)),
     )
@@ -134,6 +141,14 @@ impl Server {
             work,
             worker: Mutex::new(Some(worker)),
             key,
+        }
+    }
+
+    /// Lets the server cache, and waits until it does.
+    pub async fn cache(&self) {
+        tokio::spawn(self.app.clone().keep_cache(self.stop.clone()));
+        while !self.app.cache.serves() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
 
@@ -215,7 +230,7 @@ impl Server {
             .unwrap()
             .unwrap();
         let entry = Entry::new(Action::ProjectCreate, Subject::Project(project.id));
-        change.commit(entry).await.unwrap();
+        change.commit(entry, Stale::nothing()).await.unwrap();
         project.id
     }
 
@@ -224,18 +239,20 @@ impl Server {
             actor: Actor::Command("test"),
             request: Uuid::new_v4(),
         };
-        Mutation::begin(&self.app.db, origin).await.unwrap()
+        Mutation::begin(&self.app.cache, origin).await.unwrap()
     }
 
     /// Makes a user a member, past the API.
     pub async fn member(&self, project: Uuid, email: &str, role: Role) {
         let mut change = self.change().await;
         let of = (db::members::Kind::User, email);
-        db::members::put(&mut change, project, of, role, None)
-            .await
-            .unwrap();
+        let put = db::members::put(&mut change, project, of, role, None).await;
+        let db::members::Change::Done(Some(user), _) = put.unwrap() else {
+            panic!("{email} is no user");
+        };
         let entry = Entry::new(Action::MemberPut, Subject::Project(project));
-        change.commit(entry).await.unwrap();
+        let stale = Stale::keys([Key::UserRole(project, user), Key::Counts(project)]);
+        change.commit(entry, stale).await.unwrap();
     }
 
     /// Logs in, and gives the answer.
