@@ -55,6 +55,12 @@ enum Command {
         #[arg(long, value_name = "NUMBER:HASH")]
         head: Vec<crate::db::audit::Head>,
     },
+    /// Print the OpenAPI document of the API
+    #[command(
+        long_about = "Print the OpenAPI document of the API, as /api/openapi.json has it. Nothing is \
+        read or connected."
+    )]
+    Openapi,
     /// Manage platform admins
     #[command(subcommand)]
     Admin(AdminCommand),
@@ -88,6 +94,16 @@ pub fn main() -> ExitCode {
     // Only fails where a provider is installed already, which is just as well.
     let _ = rustls::crypto::ring::default_provider().install_default();
     match cli.command {
+        Command::Openapi => match crate::openapi::text() {
+            Ok(text) => {
+                print!("{text}");
+                ExitCode::SUCCESS
+            }
+            Err(error) => {
+                eprintln!("error: {error}");
+                ExitCode::FAILURE
+            }
+        },
         Command::CheckConfig => match Config::from_env(&process_env) {
             Ok(_) => ExitCode::SUCCESS,
             Err(error) => refuse(&error.to_string()),

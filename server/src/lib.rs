@@ -10,6 +10,7 @@ pub mod commands;
 pub mod config;
 pub mod db;
 pub mod error;
+pub mod openapi;
 pub mod router;
 pub mod routes;
 pub mod runs;

@@ -1,5 +1,6 @@
 //! The table `run_exceptions`: what of a run somebody should look at.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sqlx::{FromRow, PgConnection, PgPool};
 use uuid::Uuid;
@@ -30,7 +31,7 @@ const INSERT: &str = "INSERT INTO run_exceptions (run_id, number, outcome, side,
 const BATCH: usize = 2000;
 
 /// The outcomes of records that are exceptions, in the order in which they are listed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Outcome {
     /// A pair that a person decides.
@@ -75,7 +76,7 @@ impl TryFrom<String> for Outcome {
 }
 
 /// A pair or a row that somebody should look at.
-#[derive(Clone, Debug, PartialEq, FromRow, Serialize)]
+#[derive(Clone, Debug, PartialEq, FromRow, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Exception {
     /// The place among the run's exceptions, from 1.
@@ -105,7 +106,8 @@ pub struct Exception {
 }
 
 /// How many there were, and how many of them are kept as rows.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "ExceptionCount")]
 pub struct Count {
     /// In the result of the run.
     pub found: u64,
@@ -125,8 +127,9 @@ pub struct Exceptions {
 }
 
 /// Exceptions of a run by outcome.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "ExceptionCounts")]
 pub struct Counts {
     /// Pairs that a person decides.
     pub review: Count,
@@ -177,7 +180,7 @@ pub async fn list(
 }
 
 /// A pair of a review.
-#[derive(Clone, Debug, PartialEq, FromRow, Serialize)]
+#[derive(Clone, Debug, PartialEq, FromRow, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ReviewPair {
     /// The run.

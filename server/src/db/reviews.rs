@@ -4,6 +4,7 @@
 //! change of a review is an event with the version that it made, so the history has no gaps.
 
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sqlx::{FromRow, PgConnection, PgPool};
 use uuid::Uuid;
@@ -52,8 +53,9 @@ const RECORD: &str = "INSERT INTO review_events (run_id, group_id, version, acti
      VALUES ($1, $2, $3, $4, $5, $6)";
 
 /// Where a review is in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "ReviewState")]
 pub enum State {
     /// Nobody has decided.
     Open,
@@ -165,7 +167,8 @@ impl After {
 }
 
 /// Something that happened to a review.
-#[derive(Clone, Debug, FromRow, Serialize)]
+#[derive(Clone, Debug, FromRow, Serialize, JsonSchema)]
+#[schemars(rename = "ReviewEvent")]
 pub struct Event {
     /// The version that it made.
     pub version: i64,

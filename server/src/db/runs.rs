@@ -1,6 +1,7 @@
 //! The table `runs`, as the API sees it. What workers do to it is in [`super::queue`].
 
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 use sqlx::{FromRow, PgExecutor, PgPool};
@@ -47,8 +48,9 @@ const STANDINGS: &str = "SELECT id, state, phase, progress_done, progress_total,
 const QUEUE_DEPTH: &str = "SELECT count(*) FROM runs WHERE state = 'queued'";
 
 /// Where a run is in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "RunState")]
 pub enum State {
     /// Waits for a worker.
     Queued,
