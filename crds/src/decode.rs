@@ -26,7 +26,7 @@ pub use rest::{Rest, rest_of};
 use run::{fx, limits, model, output};
 
 /// One mistake in a specification.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct SpecError {
     /// Where, as in `passes[0].compare[0]`; empty for the document as a whole.
     pub path: String,

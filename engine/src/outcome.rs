@@ -3,6 +3,7 @@
 use crate::error::Error;
 use crate::ledger::Pair;
 use crate::records::Records;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// One of the two datasets.
@@ -26,7 +27,7 @@ impl Side {
 }
 
 /// The result of a run in figures: `summary.json`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Summary {
     /// The left side's records by outcome.
@@ -46,7 +47,7 @@ pub struct Summary {
 }
 
 /// One side's rows by outcome. The outcomes add up to `rows`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SideSummary {
     /// Rows of the file.
@@ -66,7 +67,7 @@ pub struct SideSummary {
 }
 
 /// One pass in figures.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PassSummary {
     /// The pass's name.

@@ -11,6 +11,7 @@ use crate::db::audit::{Actor, Origin};
 use crate::db::tokens::Machine;
 use crate::error::ApiError;
 use crate::limits::count_caller;
+use crate::openapi::{Operation, Takes};
 use crate::telemetry::RequestId;
 
 pub mod opaque;
@@ -18,6 +19,9 @@ pub mod operator;
 pub mod password;
 pub mod project;
 pub mod token;
+
+/// What [`is_dns_label`] lets through, but for its length.
+pub const DNS_LABEL: &str = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$";
 
 pub use project::{Editor, Owner, ProjectAccess, RunAccess, Viewer, check_project_permission};
 
@@ -150,6 +154,25 @@ impl FromRequestParts<App> for Caller {
     }
 }
 
+impl Takes for Caller {
+    fn describe(operation: &mut Operation<'_>) {
+        operation
+            .needs_bearer()
+            .takes_header(
+                "On-Behalf-Of-Namespace",
+                "The namespace on whose behalf the operator acts; nobody else may send it",
+                DNS_LABEL,
+            )
+            .fails(&ApiError::Unauthenticated)
+            .fails(&ApiError::Forbidden)
+            .fails(&not_a_namespace());
+    }
+}
+
+fn not_a_namespace() -> ApiError {
+    ApiError::bad_request("On-Behalf-Of-Namespace must be a namespace's name")
+}
+
 /// The token of the one `Authorization` header.
 fn bearer(headers: &HeaderMap) -> Result<&str, ApiError> {
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
@@ -174,9 +197,7 @@ fn namespace(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
         (None, _) => Ok(None),
         (Some(value), None) => match value.to_str() {
             Ok(name) if is_dns_label(name) => Ok(Some(name.to_owned())),
-            _ => Err(ApiError::bad_request(
-                "On-Behalf-Of-Namespace must be a namespace's name",
-            )),
+            _ => Err(not_a_namespace()),
         },
         (Some(_), Some(_)) => Err(ApiError::bad_request(
             "On-Behalf-Of-Namespace must be given once",

@@ -74,6 +74,12 @@ enum Command {
         --fail-on-findings, there are findings, 2 wrong arguments, 78 wrong configuration."
     )]
     AuditIndexes(audit_indexes::Options),
+    /// Print the OpenAPI document of the API
+    #[command(
+        long_about = "Print the OpenAPI document of the API, as /api/openapi.json has it. Nothing is \
+        read or connected."
+    )]
+    Openapi,
     /// Manage platform admins
     #[command(subcommand)]
     Admin(AdminCommand),
@@ -107,6 +113,16 @@ pub fn main() -> ExitCode {
     // Only fails where a provider is installed already, which is just as well.
     let _ = rustls::crypto::ring::default_provider().install_default();
     match cli.command {
+        Command::Openapi => match crate::openapi::text() {
+            Ok(text) => {
+                print!("{text}");
+                ExitCode::SUCCESS
+            }
+            Err(error) => {
+                eprintln!("error: {error}");
+                ExitCode::FAILURE
+            }
+        },
         Command::CheckConfig => match Config::from_env(&process_env) {
             Ok(_) => ExitCode::SUCCESS,
             Err(error) => refuse(&error.to_string()),

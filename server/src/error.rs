@@ -4,6 +4,7 @@ use axum::Json;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use crds::decode::SpecError;
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::borrow::Cow;
 use std::time::Duration;
@@ -100,15 +101,28 @@ fn places(count: usize) -> String {
 }
 
 /// An RFC 9457 problem document.
-#[derive(Serialize)]
-struct Problem<'a> {
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Problem")]
+pub(crate) struct Problem<'a> {
+    /// A stable URI, `urn:reconciliation-platform:problem:` and the problem's name.
     #[serde(rename = "type")]
     kind: String,
+    /// What kind of problem it is.
     title: &'static str,
+    /// The status of the answer.
     status: u16,
+    /// What is wrong with this request, and what to do about it.
     detail: Cow<'a, str>,
+    /// Every mistake of a specification.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     errors: &'a [SpecError],
+}
+
+impl Problem<'_> {
+    /// The URI of the problem of a name.
+    pub(crate) fn type_of(name: &str) -> String {
+        format!("urn:reconciliation-platform:problem:{name}")
+    }
 }
 
 impl ApiError {
@@ -129,7 +143,7 @@ impl ApiError {
     }
 
     /// Status, the last part of the problem's type, and its title.
-    fn problem(&self) -> (StatusCode, &'static str, &'static str) {
+    pub(crate) fn problem(&self) -> (StatusCode, &'static str, &'static str) {
         match self {
             Self::Unauthenticated => (
                 StatusCode::UNAUTHORIZED,
@@ -232,7 +246,7 @@ impl IntoResponse for ApiError {
             _ => (self.to_string().into(), &[][..]),
         };
         let problem = Problem {
-            kind: format!("urn:reconciliation-platform:problem:{name}"),
+            kind: Problem::type_of(name),
             title,
             status: status.as_u16(),
             detail,

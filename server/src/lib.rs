@@ -15,6 +15,7 @@ pub mod db;
 pub mod error;
 pub mod index_audit;
 pub mod limits;
+pub mod openapi;
 pub mod redis;
 pub mod router;
 pub mod routes;

@@ -19,6 +19,7 @@ use crate::app::App;
 use crate::auth::Caller;
 use crate::config::RateLimitConfig;
 use crate::error::ApiError;
+use crate::openapi::{Operation, Takes};
 use crate::redis::Link;
 use crate::telemetry::Metrics;
 use address::TrustedProxies;
@@ -32,7 +33,7 @@ mod local;
 mod shared;
 mod tally;
 
-pub use tally::guard;
+pub use tally::{guard, is_limited};
 
 /// What a limit counts by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -188,6 +189,12 @@ impl FromRequestParts<App> for LoginLimit {
             }),
             _ => Err(ApiError::Internal("a route is outside the limits".into())),
         }
+    }
+}
+
+impl Takes for LoginLimit {
+    fn describe(_: &mut Operation<'_>) {
+        // Every counted operation may be refused; this one only sooner.
     }
 }
 

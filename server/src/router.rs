@@ -12,8 +12,8 @@ use tower_http::set_header::SetResponseHeaderLayer;
 use crate::app::App;
 use crate::error::ApiError;
 use crate::routes::{
-    audit, auth, events, exceptions, health, jobs, members, outputs, pairs, platform, projects,
-    resumable, reviews, runs, tokens, uploads, uploads_v1, users,
+    audit, auth, documentation, events, exceptions, health, jobs, members, outputs, pairs,
+    platform, projects, resumable, reviews, runs, tokens, uploads, uploads_v1, users,
 };
 use crate::{limits, telemetry};
 use route::{Route, delete, get, options, patch, post, put};
@@ -30,6 +30,9 @@ pub fn routes() -> Vec<Route> {
     vec![
         get("/livez", health::live),
         get("/readyz", health::ready),
+        get("/api/openapi.json", documentation::document),
+        get("/api/docs", documentation::page),
+        get("/api/docs/{file}", documentation::file),
         post("/api/v2/auth/login", auth::login),
         post("/api/v2/auth/refresh", auth::refresh),
         post("/api/v2/auth/logout", auth::logout),

@@ -1,7 +1,9 @@
 //! One module a resource: its requests, responses and handlers together.
 
+pub mod answer;
 pub mod audit;
 pub mod auth;
+pub mod documentation;
 pub mod etag;
 pub mod events;
 pub mod exceptions;

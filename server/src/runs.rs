@@ -21,6 +21,19 @@ mod rows;
 pub mod spec;
 pub mod watch;
 
+/// What kinds of errors runs end with.
+pub const ERROR_TYPES: &[&str] = &[
+    "invalidSpecification",
+    "input",
+    "budget",
+    "rejected",
+    "conservation",
+    "storage",
+    "io",
+    "internal",
+    "attemptsExhausted",
+];
+
 /// How long a worker rests when there is nothing to do and nobody wakes it.
 const MAX_REST: Duration = Duration::from_secs(5);
 

@@ -14,6 +14,7 @@ use crate::db::members::Role;
 use crate::db::projects::{Project, ProjectRef};
 use crate::db::runs::Run;
 use crate::error::ApiError;
+use crate::openapi::{Operation, Takes};
 use crate::telemetry::RequestId;
 
 /// A role as a type, so that a handler's signature says what it needs.
@@ -138,6 +139,18 @@ impl<R: RoleMarker> FromRequestParts<App> for ProjectAccess<R> {
     }
 }
 
+impl<R: RoleMarker> Takes for ProjectAccess<R> {
+    fn describe(operation: &mut Operation<'_>) {
+        Caller::describe(operation);
+        let role = R::ROLE.as_str();
+        operation
+            .tells(format!(
+                "For members of the project with the role `{role}` or more."
+            ))
+            .fails(&ApiError::NotFound);
+    }
+}
+
 /// Proof that the caller has the role `R` in the project of a run.
 #[derive(Debug)]
 pub struct RunAccess<R> {
@@ -162,5 +175,11 @@ impl<R: RoleMarker> FromRequestParts<App> for RunAccess<R> {
         let project = ProjectRef::Id(run.project_id);
         let access = check_project_permission(app, &caller, &project).await?;
         Ok(Self { run, access })
+    }
+}
+
+impl<R: RoleMarker> Takes for RunAccess<R> {
+    fn describe(operation: &mut Operation<'_>) {
+        ProjectAccess::<R>::describe(operation);
     }
 }

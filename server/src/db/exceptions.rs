@@ -1,6 +1,7 @@
 //! The table `run_exceptions`: what of a run somebody should look at.
 
 use super::named::NamedQuery;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sqlx::{FromRow, PgConnection, PgPool};
 use uuid::Uuid;
@@ -45,7 +46,7 @@ pub(super) const QUERIES: &[NamedQuery] = &[LIST, LIST_OF_OUTCOME, PAIRS_OF_REVI
 const BATCH: usize = 2000;
 
 /// The outcomes of records that are exceptions, in the order in which they are listed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Outcome {
     /// A pair that a person decides.
@@ -90,7 +91,7 @@ impl TryFrom<String> for Outcome {
 }
 
 /// A pair or a row that somebody should look at.
-#[derive(Clone, Debug, PartialEq, FromRow, Serialize)]
+#[derive(Clone, Debug, PartialEq, FromRow, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Exception {
     /// The place among the run's exceptions, from 1.
@@ -120,7 +121,8 @@ pub struct Exception {
 }
 
 /// How many there were, and how many of them are kept as rows.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "ExceptionCount")]
 pub struct Count {
     /// In the result of the run.
     pub found: u64,
@@ -140,8 +142,9 @@ pub struct Exceptions {
 }
 
 /// Exceptions of a run by outcome.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "ExceptionCounts")]
 pub struct Counts {
     /// Pairs that a person decides.
     pub review: Count,
@@ -192,7 +195,7 @@ pub async fn list(
 }
 
 /// A pair of a review.
-#[derive(Clone, Debug, PartialEq, FromRow, Serialize)]
+#[derive(Clone, Debug, PartialEq, FromRow, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ReviewPair {
     /// The run.

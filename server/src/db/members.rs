@@ -1,5 +1,6 @@
 //! The table `project_members`.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sqlx::{FromRow, PgConnection, PgPool};
 use uuid::Uuid;
@@ -117,7 +118,9 @@ pub(super) const QUERIES: &[NamedQuery] = &[
 ];
 
 /// What a member may do, each role including the ones before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "camelCase")]
 pub enum Role {
     /// Read.
@@ -154,7 +157,7 @@ impl TryFrom<String> for Role {
 }
 
 /// What a member is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Kind {
     /// A person, named by e-mail address.
@@ -164,9 +167,10 @@ pub enum Kind {
 }
 
 /// A member as it is listed.
-#[derive(Clone, Debug, FromRow, Serialize)]
+#[derive(Clone, Debug, FromRow, Serialize, JsonSchema)]
 pub struct Member {
     /// `user` or `namespace`.
+    #[schemars(with = "Kind")]
     pub kind: String,
     /// The e-mail address or the namespace.
     pub name: String,

@@ -1,5 +1,6 @@
 //! The table `projects`.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sqlx::{FromRow, PgConnection, PgPool};
 use std::collections::HashMap;
@@ -137,7 +138,8 @@ pub struct Membership {
 }
 
 /// How much there is in a project.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "ProjectCounts")]
 pub struct Counts {
     /// Members: a namespace that is declared and made by a person counts twice, as it is listed.
     pub members: i64,

@@ -4,6 +4,7 @@
 //! change of a review is an event with the version that it made, so the history has no gaps.
 
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sqlx::{FromRow, PgConnection, PgPool};
 use uuid::Uuid;
@@ -104,8 +105,9 @@ pub(super) const QUERIES: &[NamedQuery] = &[
 ];
 
 /// Where a review is in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "ReviewState")]
 pub enum State {
     /// Nobody has decided.
     Open,
@@ -217,7 +219,8 @@ impl After {
 }
 
 /// Something that happened to a review.
-#[derive(Clone, Debug, FromRow, Serialize)]
+#[derive(Clone, Debug, FromRow, Serialize, JsonSchema)]
+#[schemars(rename = "ReviewEvent")]
 pub struct Event {
     /// The version that it made.
     pub version: i64,

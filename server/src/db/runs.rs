@@ -1,6 +1,7 @@
 //! The table `runs`, as the API sees it. What workers do to it is in [`super::queue`].
 
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sqlx::{FromRow, PgExecutor, PgPool};
@@ -98,8 +99,9 @@ pub(super) const QUERIES: &[NamedQuery] = &[
 ];
 
 /// Where a run is in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
+#[schemars(rename = "RunState")]
 pub enum State {
     /// Waits for a worker.
     Queued,

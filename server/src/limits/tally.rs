@@ -17,6 +17,12 @@ use crate::telemetry::Metrics;
 /// Whoever looks after the process must be answered whatever else is going on.
 const UNLIMITED: [&str; 2] = ["/livez", "/readyz"];
 
+/// Whether requests of a route are counted.
+#[must_use]
+pub fn is_limited(path: &str) -> bool {
+    !UNLIMITED.contains(&path)
+}
+
 /// The limits that a request met so far.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tally(Arc<Inner>);
@@ -80,7 +86,7 @@ impl Tally {
 /// what it was counted by.
 pub async fn guard(State(app): State<App>, mut request: Request, next: Next) -> Response {
     let path = request.extensions().get::<MatchedPath>();
-    if path.is_some_and(|path| UNLIMITED.contains(&path.as_str())) {
+    if path.is_some_and(|path| !is_limited(path.as_str())) {
         return next.run(request).await;
     }
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();

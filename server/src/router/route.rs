@@ -1,13 +1,13 @@
 //! One route: a method, a path and a handler, kept together so that routes can be listed.
 
 use axum::extract::Request;
-use axum::handler::Handler;
 use axum::response::IntoResponse;
 use axum::routing::{self, MethodRouter};
 use std::convert::Infallible;
 use tower::{Layer, Service};
 
 use crate::app::App;
+use crate::openapi::{Described, Operation};
 
 /// A route.
 #[derive(Clone, Debug)]
@@ -20,15 +20,24 @@ pub struct Route {
     pub handler: MethodRouter<App>,
     /// Its body has limits of its own in time, so the deadline of requests does not apply.
     pub streamed: bool,
+    /// The handler's path in the code, which names the operation.
+    pub name: &'static str,
+    /// Says what the handler takes and gives.
+    pub describe: fn(&mut Operation<'_>),
 }
 
 impl Route {
-    fn new(method: &'static str, path: &'static str, handler: MethodRouter<App>) -> Self {
+    fn new<H, T>(method: &'static str, path: &'static str, handler: MethodRouter<App>) -> Self
+    where
+        H: Described<T>,
+    {
         Self {
             method,
             path,
             handler,
             streamed: false,
+            name: std::any::type_name::<H>(),
+            describe: H::describe,
         }
     }
 
@@ -59,10 +68,10 @@ macro_rules! methods {
             #[doc = concat!("A route for ", $method, ".")]
             pub fn $function<H, T>(path: &'static str, handler: H) -> Route
             where
-                H: Handler<T, App>,
+                H: Described<T>,
                 T: 'static,
             {
-                Route::new($method, path, routing::$function(handler))
+                Route::new::<H, T>($method, path, routing::$function(handler))
             }
         )*
     };

@@ -3,8 +3,10 @@
 use axum::Json;
 use axum::extract::State;
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
+use std::collections::BTreeMap;
 use uuid::Uuid;
 
 use super::input::ApiQuery;
@@ -16,23 +18,36 @@ use crate::db::audit::Stored;
 use crate::error::ApiError;
 
 /// An entry of the audit log.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "AuditEntry")]
 #[serde(rename_all = "camelCase")]
 pub struct EntryResponse {
+    /// Its place in the log, from 1.
     sequence: i64,
+    /// When it was added.
     at: DateTime<Utc>,
+    /// Who made the change.
     actor: Named,
+    /// What was done, such as `project.create`.
     action: String,
+    /// What it was done to.
     subject: Named,
+    /// The project whose owners may read the entry.
     project: Option<Uuid>,
+    /// The request, as its `X-Request-Id` says.
     request_id: Uuid,
+    /// Settings that are part of the change.
+    #[schemars(with = "Option<BTreeMap<String, String>>")]
     details: Option<Value>,
+    /// The hash over the entry and the one before, in hexadecimal digits.
     hash: String,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct Named {
+    /// What it is.
     kind: String,
+    /// Which one.
     id: Option<String>,
 }
 

@@ -2,8 +2,9 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::header;
+use axum::response::{IntoResponse, NoContent, Response};
+use schemars::JsonSchema;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -19,20 +20,28 @@ use crate::db::audit::{Action, Actor, Entry, Mutation, Origin, Subject};
 use crate::db::sessions::{End, Exchange, Issued};
 use crate::error::ApiError;
 use crate::limits::LoginLimit;
+use crate::openapi::{Gives, Operation, header as headers};
 use crate::telemetry::{RequestId, SecurityEvent};
 
 /// `POST /auth/login`
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(rename = "Login")]
 #[serde(deny_unknown_fields)]
 pub struct LoginRequest {
+    /// The e-mail address; upper and lower case are alike.
     email: String,
+    /// The password.
+    #[schemars(with = "String", extend("format" = "password"))]
     password: SecretString,
 }
 
 /// `POST /auth/refresh` and `POST /auth/logout`
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(rename = "RefreshToken")]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct RefreshRequest {
+    /// The refresh token of a session, `rpr_…`.
+    #[schemars(with = "String", extend("format" = "password"))]
     refresh_token: SecretString,
 }
 
@@ -44,25 +53,47 @@ impl RefreshRequest {
 }
 
 /// An access token, and what the next one is got with.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Session")]
 #[serde(rename_all = "camelCase")]
 struct LoginResponse {
+    /// What requests carry as `Authorization: Bearer …`.
     access_token: String,
+    /// `Bearer`.
     token_type: &'static str,
+    /// Seconds that the access token lives.
     expires_in: u64,
+    /// What the next pair of tokens is got with, once.
     refresh_token: String,
+    /// Seconds that the refresh token lives.
     refresh_expires_in: i64,
 }
 
-fn logged_in(app: &App, bearer: Bearer, issued: &Issued) -> Result<Response, ApiError> {
-    let body = Json(LoginResponse {
+/// The answer to a login or a refresh: nobody keeps it on its way.
+pub struct LoggedIn(LoginResponse);
+
+impl IntoResponse for LoggedIn {
+    fn into_response(self) -> Response {
+        ([(header::CACHE_CONTROL, "no-store")], Json(self.0)).into_response()
+    }
+}
+
+impl Gives for LoggedIn {
+    fn describe(operation: &mut Operation<'_>) {
+        operation
+            .answers::<LoginResponse>(200)
+            .gives_header(200, headers::CACHE_CONTROL);
+    }
+}
+
+fn logged_in(app: &App, bearer: Bearer, issued: &Issued) -> Result<LoggedIn, ApiError> {
+    Ok(LoggedIn(LoginResponse {
         access_token: app.tokens.issue(bearer)?,
         token_type: "Bearer",
         expires_in: app.tokens.life().as_secs(),
         refresh_token: issued.token.expose_secret().to_owned(),
         refresh_expires_in: issued.expires_in,
-    });
-    Ok(([(header::CACHE_CONTROL, "no-store")], body).into_response())
+    }))
 }
 
 /// Exchanges an e-mail address and a password for an access token. Whatever is wrong, the answer
@@ -76,7 +107,7 @@ pub async fn login(
     request_id: RequestId,
     limit: LoginLimit,
     ApiJson(request): ApiJson<LoginRequest>,
-) -> Result<Response, ApiError> {
+) -> Result<LoggedIn, ApiError> {
     limit.attempt(&app, &request.email).await?;
     let refused = || {
         app.metrics.security_event(SecurityEvent::LoginRefused);
@@ -117,7 +148,7 @@ pub async fn refresh(
     State(app): State<App>,
     request_id: RequestId,
     ApiJson(request): ApiJson<RefreshRequest>,
-) -> Result<Response, ApiError> {
+) -> Result<LoggedIn, ApiError> {
     let digest = request.digest().ok_or(ApiError::Unauthenticated)?;
     let mut change = Mutation::begin(&app.cache, bearer_of_token(request_id)).await?;
     match db::sessions::exchange(&mut change, &digest, &app.config.sessions).await? {
@@ -149,9 +180,9 @@ pub async fn logout(
     State(app): State<App>,
     request_id: RequestId,
     ApiJson(request): ApiJson<RefreshRequest>,
-) -> Result<StatusCode, ApiError> {
+) -> Result<NoContent, ApiError> {
     let Some(digest) = request.digest() else {
-        return Ok(StatusCode::NO_CONTENT);
+        return Ok(NoContent);
     };
     let mut change = Mutation::begin(&app.cache, bearer_of_token(request_id)).await?;
     if let Some(bearer) = db::sessions::end_of_token(&mut change, &digest, End::Logout).await? {
@@ -166,7 +197,7 @@ pub async fn logout(
             app.cache.settle(&stale_by_end(session)).await;
         }
     }
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }
 
 /// What the end of a session makes stale.

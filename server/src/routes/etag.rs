@@ -8,6 +8,7 @@ use axum::http::request::Parts;
 use crate::app::App;
 use crate::db::version::Expected;
 use crate::error::ApiError;
+use crate::openapi::{Operation, Takes};
 
 /// The tag of a version.
 #[must_use]
@@ -53,6 +54,27 @@ impl FromRequestParts<App> for IfMatch {
                 Ok(Self(Some(Expected::OneOf(versions))))
             }
         }
+    }
+}
+
+const HEADER: &str = "If-Match";
+const MEANING: &str = "The versions that the change is based on, as `ETag` named them, or `*`";
+const PATTERN: &str = r#"^(\*|(W/)?"[^"]*"(, *(W/)?"[^"]*")*)$"#;
+
+impl Takes for IfMatch {
+    fn describe(operation: &mut Operation<'_>) {
+        operation
+            .takes_header(HEADER, MEANING, PATTERN)
+            .fails(&wrong())
+            .fails(&ApiError::PreconditionFailed);
+    }
+}
+
+impl Operation<'_> {
+    /// Without `If-Match` it is refused.
+    pub fn needs_if_match(&mut self) -> &mut Self {
+        self.needs_header(HEADER, MEANING, PATTERN)
+            .fails(&ApiError::PreconditionRequired)
     }
 }
 

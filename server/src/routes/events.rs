@@ -2,11 +2,13 @@
 
 use axum::extract;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::sse::{Event, KeepAlive, KeepAliveStream, Sse};
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
-use futures::stream::{self, Stream, StreamExt};
+use futures::stream::{self, BoxStream, Stream, StreamExt};
+use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::json;
 use sha2::{Digest, Sha256};
 use std::convert::Infallible;
 use std::time::Duration;
@@ -18,17 +20,25 @@ use crate::app::App;
 use crate::auth::{RunAccess, Viewer};
 use crate::db::runs::{Standing, State};
 use crate::error::ApiError;
+use crate::openapi::{Gives, Operation, header as headers};
 use crate::runs::watch::Watching;
 
 /// What an event tells.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "RunEvent")]
 #[serde(rename_all = "camelCase")]
 struct RunEvent<'a> {
+    /// The run's id.
     id: Uuid,
+    /// Where it is in its life.
     state: State,
+    /// What the engine is doing.
     phase: Option<&'a str>,
+    /// How far it is in that.
     progress: Option<RunProgress>,
+    /// Attempts that began.
     attempt: i32,
+    /// When it ended.
     completed_at: Option<DateTime<Utc>>,
 }
 
@@ -45,6 +55,52 @@ impl<'a> From<&'a Standing> for RunEvent<'a> {
     }
 }
 
+/// A stream of events, or that there will be no more.
+pub enum Events {
+    /// The client knows the end.
+    Known,
+    /// What comes, with comments that keep a quiet stream open.
+    Stream(Sse<KeepAliveStream<BoxStream<'static, Result<Event, Infallible>>>>),
+}
+
+impl IntoResponse for Events {
+    fn into_response(self) -> Response {
+        let Self::Stream(stream) = self else {
+            return StatusCode::NO_CONTENT.into_response();
+        };
+        let mut response = stream.into_response();
+        let headers = response.headers_mut();
+        // A proxy that collects a response before it passes it on would hold the events back.
+        headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        response
+    }
+}
+
+impl Gives for Events {
+    fn describe(operation: &mut Operation<'_>) {
+        let told = operation.schema_of::<RunEvent<'static>>();
+        let event = json!({
+            "type": "object",
+            "description": "The fields of an event",
+            "properties": {
+                "event": {"const": "run"},
+                "id": {"type": "string", "description": "A name for what the event tells"},
+                "retry": {"type": "integer", "description": "Milliseconds until it is worth another try"},
+                "data": {
+                    "type": "string",
+                    "contentMediaType": "application/json",
+                    "contentSchema": told,
+                },
+            },
+        });
+        operation
+            .answers_with(200, "text/event-stream", event)
+            .gives_header(200, headers::CACHE_CONTROL)
+            .answers_nothing(204);
+    }
+}
+
 /// A run as it goes on: an event whenever it stands differently, until it is final.
 ///
 /// An event's id names what it told. A client that comes back with `Last-Event-ID` is told at once
@@ -58,28 +114,28 @@ pub async fn stream(
     extract::State(app): extract::State<App>,
     RunAccess { run, .. }: RunAccess<Viewer>,
     headers: HeaderMap,
-) -> Result<Response, ApiError> {
+) -> Result<Events, ApiError> {
     let now = Standing::from(&run);
     let known = headers
         .get("last-event-id")
         .is_some_and(|id| id.as_bytes() == id_of(&now).as_bytes());
     if known && now.state.is_final() {
-        return Ok(StatusCode::NO_CONTENT.into_response());
+        return Ok(Events::Known);
     }
-    let watching = app.watchers.watch(now.clone()).ok_or_else(|| {
-        ApiError::Unavailable("this process has as many event streams as it may".into())
-    })?;
+    let watching = app.watchers.watch(now.clone()).ok_or_else(too_many)?;
     let first = (!known).then_some(now);
     let events = events(watching, first, Instant::now() + app.tokens.life());
     let heartbeat = KeepAlive::new()
         .interval(app.config.event_heartbeat)
         .text("heartbeat");
-    let mut response = Sse::new(events).keep_alive(heartbeat).into_response();
-    let headers = response.headers_mut();
-    // A proxy that collects a response before it passes it on would hold the events back.
-    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    Ok(response)
+    Ok(Events::Stream(
+        Sse::new(events.boxed()).keep_alive(heartbeat),
+    ))
+}
+
+/// The answer where this process has as many streams as it may.
+pub(crate) fn too_many() -> ApiError {
+    ApiError::Unavailable("this process has as many event streams as it may".into())
 }
 
 fn events(

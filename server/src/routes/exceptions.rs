@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::input::ApiQuery;
@@ -13,11 +14,15 @@ use crate::db::exceptions::{Exception, Outcome};
 use crate::error::ApiError;
 
 /// The query of the list.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ListQuery {
+    /// Where the page begins: `nextCursor` of the page before.
     cursor: Option<String>,
+    /// Items a page; 100 when absent.
+    #[schemars(range(min = 1, max = 1000))]
     limit: Option<i64>,
+    /// One outcome; all when absent.
     outcome: Option<Outcome>,
 }
 

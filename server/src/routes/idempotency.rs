@@ -9,18 +9,22 @@ use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 
+use super::answer::Created;
 use super::input::ApiJson;
 use crate::app::App;
 use crate::cache::{MultiLevelCache, Stale};
 use crate::db::audit::{Entry, Mutation, Origin};
 use crate::db::idempotency::{self, Kept, Key, Known};
 use crate::error::ApiError;
+use crate::openapi::{Operation, Takes};
 
 const HEADER: &str = "idempotency-key";
 const REPLAYED: &str = "idempotency-replayed";
@@ -42,11 +46,28 @@ impl FromRequestParts<App> for IdempotencyKey {
             (Some(value), None) => value.to_str().ok().and_then(parse),
             (Some(_), Some(_)) => None,
         };
-        key.map(|key| Self(Some(key))).ok_or_else(|| {
-            ApiError::bad_request(
-                "Idempotency-Key must be given once, with 1 to 255 visible ASCII characters",
+        key.map(|key| Self(Some(key))).ok_or_else(wrong)
+    }
+}
+
+fn wrong() -> ApiError {
+    ApiError::bad_request(
+        "Idempotency-Key must be given once, with 1 to 255 visible ASCII characters",
+    )
+}
+
+impl Takes for IdempotencyKey {
+    fn describe(operation: &mut Operation<'_>) {
+        operation
+            .takes_header(
+                "Idempotency-Key",
+                "Repeated within 24 hours by the same caller, the request creates nothing and is \
+                 answered as the first time",
+                r#"^("[!#-\[\]-~]{1,255}"|[!#-\[\]-~]{1,255})$"#,
             )
-        })
+            .fails(&wrong())
+            .fails(&ApiError::IdempotencyKeyInUse)
+            .fails(&ApiError::IdempotencyKeyReused);
     }
 }
 
@@ -117,13 +138,20 @@ impl<T: DeserializeOwned> FromRequest<App> for Create<T> {
     }
 }
 
+impl<T: JsonSchema> Takes for Create<T> {
+    fn describe(operation: &mut Operation<'_>) {
+        IdempotencyKey::describe(operation);
+        ApiJson::<T>::describe(operation);
+    }
+}
+
 /// What a request with or without a key begins with.
 #[derive(Debug)]
-pub enum Begun {
+pub enum Begun<T, const STATUS: u16> {
     /// It is to be carried out.
     New(Creation),
     /// It was carried out before; this was the answer.
-    Before(Response),
+    Before(Created<T, STATUS>),
 }
 
 /// A change whose answer is kept with it.
@@ -153,12 +181,12 @@ impl Idempotency {
     ///
     /// # Errors
     /// `IdempotencyKeyReused`, `IdempotencyKeyInUse`, errors of the database.
-    pub async fn begin(
+    pub async fn begin<T, const STATUS: u16>(
         self,
         cache: &MultiLevelCache,
         origin: Origin,
         stale: Stale,
-    ) -> Result<Begun, ApiError> {
+    ) -> Result<Begun<T, STATUS>, ApiError> {
         let (kind, name) = origin.actor.parts();
         let mut change = Mutation::begin(cache, origin).await?;
         let Some((key, request_hash)) = self.0 else {
@@ -191,35 +219,31 @@ impl Idempotency {
     }
 }
 
-/// The answer to a request that created something.
+/// The answer to a request that created a `T`.
 #[derive(Debug)]
-pub struct Answer {
-    status: StatusCode,
+pub struct Answer<T> {
     location: String,
     etag: Option<String>,
     body: String,
     /// The body holds something that is shown once and stored nowhere.
     secret: bool,
+    of: PhantomData<T>,
 }
 
-impl Answer {
+impl<T: Serialize> Answer<T> {
     /// An answer with a body.
     ///
     /// # Errors
     /// When the body cannot be written, which is a defect.
-    pub fn new(
-        status: StatusCode,
-        location: String,
-        body: &impl Serialize,
-    ) -> Result<Self, ApiError> {
+    pub fn new(location: String, body: &T) -> Result<Self, ApiError> {
         let body = serde_json::to_string(body)
             .map_err(|error| ApiError::Internal(format!("writing an answer: {error}")))?;
         Ok(Self {
-            status,
             location,
             etag: None,
             body,
             secret: false,
+            of: PhantomData,
         })
     }
 
@@ -237,10 +261,10 @@ impl Answer {
         self
     }
 
-    fn kept(&self) -> Kept {
+    fn kept(&self, status: u16) -> Kept {
         Kept {
             // A status has three digits.
-            status: i16::try_from(self.status.as_u16()).unwrap_or_default(),
+            status: i16::try_from(status).unwrap_or_default(),
             location: Some(self.location.clone()),
             etag: self.etag.clone(),
             body: (!self.secret).then(|| self.body.clone()),
@@ -261,8 +285,12 @@ impl Creation {
     ///
     /// # Errors
     /// Errors of the database; nothing is kept then.
-    pub async fn commit(mut self, entry: Entry, answer: Answer) -> Result<Response, ApiError> {
-        let kept = answer.kept();
+    pub async fn commit<T: Serialize, const STATUS: u16>(
+        mut self,
+        entry: Entry,
+        answer: Answer<T>,
+    ) -> Result<Created<T, STATUS>, ApiError> {
+        let kept = answer.kept(STATUS);
         if let Some(key) = &self.key {
             idempotency::keep(&mut self.change, key, &kept).await?;
         }
@@ -272,11 +300,11 @@ impl Creation {
             let headers = response.headers_mut();
             headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         }
-        Ok(response)
+        Ok(Created::new(response))
     }
 }
 
-fn replay(kept: &Kept) -> Result<Response, ApiError> {
+fn replay<T, const STATUS: u16>(kept: &Kept) -> Result<Created<T, STATUS>, ApiError> {
     let Some(body) = &kept.body else {
         return Err(ApiError::conflict(format!(
             "the request with this Idempotency-Key created {}; its secret was shown then and is \
@@ -287,7 +315,7 @@ fn replay(kept: &Kept) -> Result<Response, ApiError> {
     let mut response = respond(kept, body.clone());
     let headers = response.headers_mut();
     headers.insert(REPLAYED, HeaderValue::from_static("true"));
-    Ok(response)
+    Ok(Created::new(response))
 }
 
 fn respond(kept: &Kept, body: String) -> Response {

@@ -5,22 +5,24 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::NoContent;
 use chrono::{DateTime, Utc};
+use crds::matching::MatchingSpec;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
+use super::answer::{Created, Or, Tagged};
 use super::etag::{IfMatch, etag};
 use super::idempotency::{Answer, Begun, Create};
 use super::input::{ApiJson, ApiQuery};
 use super::page::{Page, PageQuery, page};
 use super::projects::is_slug;
-use super::runs::{self, RunResponse};
+use super::runs::{self, RunResponse, Started};
 use crate::app::App;
-use crate::auth::{Editor, ProjectAccess, Viewer};
+use crate::auth::{DNS_LABEL, Editor, ProjectAccess, Viewer};
 use crate::cache::{Key, Stale};
 use crate::db;
 use crate::db::audit::{Action, Entry, Mutation, Subject};
@@ -31,31 +33,52 @@ use crate::runs::spec::{self, Checked};
 use crate::telemetry::RequestId;
 
 /// `POST /projects/{project}/jobs` and `PUT /projects/{project}/jobs/{job}`
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(rename = "NewJob")]
 #[serde(deny_unknown_fields)]
 pub struct JobRequest {
+    /// What the job is called by; it must not look like a UUID.
+    #[schemars(length(min = 1, max = 63), regex(pattern = DNS_LABEL))]
     name: String,
+    /// What to compare, and how. Sources are uploads of the project.
+    #[schemars(with = "MatchingSpec")]
     spec: Value,
 }
 
 /// `POST /projects/{project}/jobs/{job}/runs`
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(rename = "NewRunOfJob")]
 #[serde(deny_unknown_fields)]
 pub struct RunRequest {
+    /// The run's id, for whoever may ask twice; a new one when absent.
     id: Option<Uuid>,
 }
 
 /// A job.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Job")]
 #[serde(rename_all = "camelCase")]
 pub struct JobResponse {
+    /// The job's id.
     id: Uuid,
+    /// What it is called by.
     name: String,
+    /// What to compare, and how, with defaults left out.
+    #[schemars(schema_with = "specification")]
     spec: Value,
+    /// `sha256:` and the hash of the specification's canonical JSON.
     spec_hash: String,
+    /// When it was made.
     created_at: DateTime<Utc>,
+    /// When it was changed last.
     updated_at: DateTime<Utc>,
+    /// The version, for `If-Match`.
     etag: String,
+}
+
+/// What is answered was read before, so its schema is that of requests.
+fn specification(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({"$ref": format!("#/components/schemas/{}", MatchingSpec::schema_name())})
 }
 
 impl From<Job> for JobResponse {
@@ -76,9 +99,11 @@ fn location(job: &Job) -> String {
     format!("/api/v2/projects/{}/jobs/{}", job.project_id, job.id)
 }
 
-fn answer(job: Job) -> Response {
-    let tag = etag(job.version);
-    ([(header::ETAG, tag)], Json(JobResponse::from(job))).into_response()
+fn answer(job: Job) -> Tagged<JobResponse> {
+    Tagged {
+        version: job.version,
+        body: job.into(),
+    }
 }
 
 fn entry(action: Action, job: &Job) -> Entry {
@@ -113,7 +138,7 @@ pub async fn create(
     access: ProjectAccess<Editor>,
     request_id: RequestId,
     Create { body, idempotency }: Create<JobRequest>,
-) -> Result<Response, ApiError> {
+) -> Result<Created<JobResponse>, ApiError> {
     check_name(&body.name)?;
     let checked = spec::check(&app.db, access.id(), body.spec).await?;
     let origin = access.origin(request_id);
@@ -128,7 +153,7 @@ pub async fn create(
         .ok_or_else(name_taken)?;
     let (entry, tag) = (entry(Action::JobCreate, &job), etag(job.version));
     let location = location(&job);
-    let answer = Answer::new(StatusCode::CREATED, location, &JobResponse::from(job))?;
+    let answer = Answer::new(location, &JobResponse::from(job))?;
     creation.commit(entry, answer.with_etag(tag)).await
 }
 
@@ -140,7 +165,7 @@ pub async fn show(
     State(app): State<App>,
     access: ProjectAccess<Viewer>,
     Path(path): Path<BTreeMap<String, String>>,
-) -> Result<Response, ApiError> {
+) -> Result<Tagged<JobResponse>, ApiError> {
     find(&app, access.id(), &path).await.map(answer)
 }
 
@@ -156,7 +181,7 @@ pub async fn replace(
     Path(path): Path<BTreeMap<String, String>>,
     seen: IfMatch,
     ApiJson(request): ApiJson<JobRequest>,
-) -> Result<Response, ApiError> {
+) -> Result<Tagged<JobResponse>, ApiError> {
     let job = find(&app, access.id(), &path).await?;
     let expected = seen.required()?;
     check_name(&request.name)?;
@@ -185,7 +210,7 @@ pub async fn remove(
     request_id: RequestId,
     Path(path): Path<BTreeMap<String, String>>,
     seen: IfMatch,
-) -> Result<StatusCode, ApiError> {
+) -> Result<NoContent, ApiError> {
     let job = find(&app, access.id(), &path).await?;
     let expected = seen.required()?;
     let mut change = Mutation::begin(&app.cache, access.origin(request_id)).await?;
@@ -194,7 +219,7 @@ pub async fn remove(
     }
     let stale = Stale::keys([Key::Job(job.id)]);
     change.commit(entry(Action::JobDelete, &job), stale).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }
 
 /// Starts a run of a job as it is now. The same request with the same id is answered with the same
@@ -209,14 +234,14 @@ pub async fn run(
     request_id: RequestId,
     Path(path): Path<BTreeMap<String, String>>,
     Create { body, idempotency }: Create<RunRequest>,
-) -> Result<Response, ApiError> {
+) -> Result<Started, ApiError> {
     let job = find(&app, access.id(), &path).await?;
     let checked = spec::check(&app.db, access.id(), job.spec).await?;
     let origin = access.origin(request_id);
     let begun = idempotency.begin(&app.cache, origin, runs::stale_by_new(access.id()));
     let creation = match begun.await? {
         Begun::New(creation) => creation,
-        Begun::Before(response) => return Ok(response),
+        Begun::Before(response) => return Ok(Or::Either(response)),
     };
     let new = NewRun {
         id: body.id.unwrap_or_else(Uuid::new_v4),

@@ -2,13 +2,14 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::NoContent;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
-use super::etag::{IfMatch, etag};
+use super::answer::Tagged;
+use super::etag::IfMatch;
 use super::input::{ApiJson, ApiQuery};
 use super::page::{Page, PageQuery, page};
 use crate::app::App;
@@ -21,11 +22,15 @@ use crate::error::ApiError;
 use crate::telemetry::RequestId;
 
 /// `PUT /projects/{project}/members`
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(rename = "NewMember")]
 #[serde(deny_unknown_fields)]
 pub struct PutRequest {
+    /// Whether it is a person or a namespace.
     kind: Kind,
+    /// The e-mail address of a user, or the namespace.
     name: String,
+    /// What it may do.
     role: Role,
 }
 
@@ -40,7 +45,7 @@ pub async fn list(
 ) -> Result<Json<Page<Member>>, ApiError> {
     let (limit, offset) = (query.limit()?, query.offset()?);
     let rows = db::members::list(&app.db, access.id(), offset, limit + 1).await?;
-    let next = (offset + limit).to_string();
+    let next = offset.saturating_add(limit).to_string();
     Ok(Json(page(rows, limit, |_| next.clone(), |member| member)))
 }
 
@@ -52,7 +57,7 @@ pub async fn show(
     State(app): State<App>,
     access: ProjectAccess<Viewer>,
     Path(path): Path<BTreeMap<String, String>>,
-) -> Result<Response, ApiError> {
+) -> Result<Tagged<Member>, ApiError> {
     let (kind, name) = named(&path)?;
     let member = db::members::find(&app.db, access.id(), kind, name)
         .await?
@@ -60,8 +65,11 @@ pub async fn show(
     Ok(answer(member))
 }
 
-fn answer(member: Member) -> Response {
-    ([(header::ETAG, etag(member.version))], Json(member)).into_response()
+fn answer(member: Member) -> Tagged<Member> {
+    Tagged {
+        version: member.version,
+        body: member,
+    }
 }
 
 /// Makes somebody a member, or changes the role. The request states all of the member, so it
@@ -76,7 +84,7 @@ pub async fn put(
     request_id: RequestId,
     if_match: IfMatch,
     ApiJson(request): ApiJson<PutRequest>,
-) -> Result<Response, ApiError> {
+) -> Result<Tagged<Member>, ApiError> {
     let PutRequest { kind, name, role } = request;
     check_name(kind, &name)?;
     let name = match kind {
@@ -119,7 +127,7 @@ pub async fn remove(
     request_id: RequestId,
     if_match: IfMatch,
     Path(path): Path<BTreeMap<String, String>>,
-) -> Result<StatusCode, ApiError> {
+) -> Result<NoContent, ApiError> {
     let (kind, name) = named(&path)?;
     let (project, expected) = (access.id(), if_match.optional());
     let mut change = Mutation::begin(&app.cache, access.origin(request_id)).await?;
@@ -130,7 +138,7 @@ pub async fn remove(
     };
     let entry = Entry::new(Action::MemberRemove, subject(user, name)).of_project(project);
     change.commit(entry, stale(project, user, name)).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }
 
 /// Who a path names.

@@ -4,8 +4,13 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::header;
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use schemars::JsonSchema;
 use serde::Serialize;
+use serde_json::json;
 use std::collections::BTreeMap;
 
 use super::input::ApiQuery;
@@ -14,11 +19,15 @@ use crate::app::App;
 use crate::auth::{RunAccess, Viewer};
 use crate::db::runs::Run;
 use crate::error::ApiError;
+use crate::openapi::{Gives, Operation, header as headers};
 
 /// A file that a run wrote.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "OutputFile")]
 pub struct OutputResponse {
+    /// The file's name.
     name: String,
+    /// Bytes.
     size: u64,
 }
 
@@ -72,6 +81,42 @@ pub async fn list(
     )))
 }
 
+/// A file on its way out.
+pub struct Download {
+    name: String,
+    size: u64,
+    content: BoxStream<'static, object_store::Result<Bytes>>,
+}
+
+impl IntoResponse for Download {
+    fn into_response(self) -> Response {
+        let headers = [
+            (header::CONTENT_TYPE, content_type(&self.name).to_owned()),
+            (header::CONTENT_LENGTH, self.size.to_string()),
+            (
+                header::CONTENT_DISPOSITION,
+                format!("attachment; filename=\"{}\"", self.name),
+            ),
+            (header::X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
+        ];
+        (headers, Body::from_stream(self.content)).into_response()
+    }
+}
+
+impl Gives for Download {
+    fn describe(operation: &mut Operation<'_>) {
+        for kind in [JSON, CSV, PARQUET, OTHER] {
+            operation.answers_with(200, kind, json!({}));
+        }
+        operation.gives_header(200, headers::DISPOSITION);
+    }
+}
+
+const JSON: &str = "application/json";
+const CSV: &str = "text/csv; charset=utf-8";
+const PARQUET: &str = "application/vnd.apache.parquet";
+const OTHER: &str = "application/octet-stream";
+
 /// A file of a run. It is always sent for download: a browser must not run what data made.
 ///
 /// # Errors
@@ -80,29 +125,24 @@ pub async fn download(
     State(app): State<App>,
     RunAccess { run, .. }: RunAccess<Viewer>,
     Path(path): Path<BTreeMap<String, String>>,
-) -> Result<impl IntoResponse, ApiError> {
+) -> Result<Download, ApiError> {
     let name = path.get("name").map(String::as_str).unwrap_or_default();
-    let (size, stream) = match app.storage.get(&key(&run, name)?).await {
+    let (size, content) = match app.storage.get(&key(&run, name)?).await {
         Err(object_store::Error::NotFound { .. }) => return Err(ApiError::NotFound),
         result => result?,
     };
-    let headers = [
-        (header::CONTENT_TYPE, content_type(name).to_owned()),
-        (header::CONTENT_LENGTH, size.to_string()),
-        (
-            header::CONTENT_DISPOSITION,
-            format!("attachment; filename=\"{name}\""),
-        ),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
-    ];
-    Ok((headers, Body::from_stream(stream)))
+    Ok(Download {
+        name: name.to_owned(),
+        size,
+        content: content.boxed(),
+    })
 }
 
 fn content_type(name: &str) -> &'static str {
     match name.rsplit('.').next() {
-        Some("json") => "application/json",
-        Some("csv") => "text/csv; charset=utf-8",
-        Some("parquet") => "application/vnd.apache.parquet",
-        _ => "application/octet-stream",
+        Some("json") => JSON,
+        Some("csv") => CSV,
+        Some("parquet") => PARQUET,
+        _ => OTHER,
     }
 }

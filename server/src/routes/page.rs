@@ -2,7 +2,8 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use chrono::DateTime;
+use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::db::runs::After;
@@ -12,15 +13,19 @@ const DEFAULT_LIMIT: i64 = 100;
 const MAX_LIMIT: i64 = 1000;
 
 /// The query of every list.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PageQuery {
+    /// Where the page begins: `nextCursor` of the page before.
     cursor: Option<String>,
+    /// Items a page; 100 when absent.
+    #[schemars(range(min = 1, max = MAX_LIMIT))]
     limit: Option<i64>,
 }
 
 /// The answer of every list.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "PageOf{T}")]
 #[serde(rename_all = "camelCase")]
 pub struct Page<T> {
     /// The items of this page.
@@ -125,15 +130,18 @@ impl PageQuery {
             return Ok(After::START);
         };
         let (micros, id) = text.split_once(':').ok_or_else(wrong_cursor)?;
-        let created_at = micros
-            .parse()
-            .ok()
-            .and_then(DateTime::from_timestamp_micros);
-        match (created_at, id.parse()) {
+        match (time(micros), id.parse()) {
             (Some(created_at), Ok(id)) => Ok(After { created_at, id }),
             _ => Err(wrong_cursor()),
         }
     }
+}
+
+/// The time in a cursor, in microseconds. The database has no time for what is long before 1970, and
+/// nothing that is listed is older.
+pub(super) fn time(micros: &str) -> Option<DateTime<Utc>> {
+    let micros = micros.parse().ok().filter(|micros| *micros >= 0)?;
+    DateTime::from_timestamp_micros(micros)
 }
 
 /// Makes a page of up to `limit + 1` rows; the extra one only says that there are more.

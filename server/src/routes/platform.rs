@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use crds::decode::SpecError;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use uuid::Uuid;
@@ -10,7 +11,7 @@ use uuid::Uuid;
 use super::input::ApiJson;
 use super::projects::is_slug;
 use crate::app::App;
-use crate::auth::{Caller, is_dns_label};
+use crate::auth::{Caller, DNS_LABEL, is_dns_label};
 use crate::cache::{Key, Stale};
 use crate::db;
 use crate::db::audit::{Action, Entry, Mutation, Subject};
@@ -18,28 +19,38 @@ use crate::error::ApiError;
 use crate::telemetry::RequestId;
 
 /// `PUT /platform/projects`
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(rename = "Declaration")]
 #[serde(deny_unknown_fields)]
 pub struct DeclareRequest {
+    /// All declared projects.
     projects: Vec<DeclaredProject>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct DeclaredProject {
+    /// What specifications name it by; it must not look like a UUID.
+    #[schemars(length(min = 1, max = 63), regex(pattern = DNS_LABEL))]
     slug: String,
+    /// The namespaces whose jobs may run in it.
+    #[schemars(inner(length(min = 1, max = 63), regex(pattern = DNS_LABEL)))]
     namespaces: Vec<String>,
 }
 
 /// The declared projects.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Declared")]
 pub struct DeclareResponse {
+    /// The declared projects.
     projects: Vec<ProjectId>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct ProjectId {
+    /// The project's id.
     id: Uuid,
+    /// Its slug.
     slug: String,
 }
 

@@ -2,17 +2,17 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::answer::{Created, Tagged};
 use super::etag::{IfMatch, etag};
 use super::idempotency::{Answer, Begun, Create};
 use super::input::{ApiJson, ApiQuery};
 use super::page::{Page, PageQuery, page};
 use crate::app::App;
-use crate::auth::{Caller, Owner, ProjectAccess, Viewer, is_dns_label};
+use crate::auth::{Caller, DNS_LABEL, Owner, ProjectAccess, Viewer, is_dns_label};
 use crate::cache::{Key, Stale};
 use crate::db;
 use crate::db::audit::{Action, Entry, Mutation, Subject};
@@ -22,27 +22,41 @@ use crate::error::ApiError;
 use crate::telemetry::RequestId;
 
 /// `POST /projects`
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(rename = "NewProject")]
 #[serde(deny_unknown_fields)]
 pub struct CreateRequest {
+    /// What specifications name the project by; it must not look like a UUID.
+    #[schemars(length(min = 1, max = 63), regex(pattern = DNS_LABEL))]
     slug: String,
+    /// What people call it.
+    #[schemars(length(min = 1, max = 253))]
     name: String,
 }
 
 /// `PATCH /projects/{project}`
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(rename = "ProjectUpdate")]
 #[serde(deny_unknown_fields)]
 pub struct UpdateRequest {
+    /// What people call it.
+    #[schemars(length(min = 1, max = 253))]
     name: String,
 }
 
 /// A project and the caller's role in it.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Project")]
 pub struct ProjectResponse {
+    /// The project's id.
     id: Uuid,
+    /// What specifications name it by.
     slug: String,
+    /// What people call it.
     name: String,
+    /// What the caller may do in it.
     role: Role,
+    /// How much there is in it.
     counts: Counts,
 }
 
@@ -107,7 +121,7 @@ pub async fn create(
     caller: Caller,
     request_id: RequestId,
     Create { body, idempotency }: Create<CreateRequest>,
-) -> Result<Response, ApiError> {
+) -> Result<Created<ProjectResponse>, ApiError> {
     let origin = caller.origin(request_id);
     let person = caller.person()?;
     if !is_slug(&body.slug) {
@@ -130,7 +144,7 @@ pub async fn create(
         .with("slug", &project.slug);
     let counts = db::projects::counts(&mut creation, &[id]).await?;
     let body = ProjectResponse::new(project, Role::Owner, counts.of(id));
-    let answer = Answer::new(StatusCode::CREATED, format!("/api/v2/projects/{id}"), &body)?;
+    let answer = Answer::new(format!("/api/v2/projects/{id}"), &body)?;
     creation.commit(entry, answer.with_etag(tag)).await
 }
 
@@ -142,11 +156,15 @@ fn checked_name(name: &str) -> Result<&str, ApiError> {
     Ok(name)
 }
 
-async fn answer(app: &App, project: Project, role: Role) -> Result<Response, ApiError> {
-    let tag = etag(project.version);
+async fn answer(
+    app: &App,
+    project: Project,
+    role: Role,
+) -> Result<Tagged<ProjectResponse>, ApiError> {
+    let version = project.version;
     let counts = app.cache.counts(project.id).await?;
-    let body = Json(ProjectResponse::new(project, role, counts));
-    Ok(([(header::ETAG, tag)], body).into_response())
+    let body = ProjectResponse::new(project, role, counts);
+    Ok(Tagged { version, body })
 }
 
 /// A project.
@@ -156,7 +174,7 @@ async fn answer(app: &App, project: Project, role: Role) -> Result<Response, Api
 pub async fn show(
     State(app): State<App>,
     access: ProjectAccess<Viewer>,
-) -> Result<Response, ApiError> {
+) -> Result<Tagged<ProjectResponse>, ApiError> {
     answer(&app, access.project().clone(), access.role()).await
 }
 
@@ -170,7 +188,7 @@ pub async fn update(
     request_id: RequestId,
     if_match: IfMatch,
     ApiJson(request): ApiJson<UpdateRequest>,
-) -> Result<Response, ApiError> {
+) -> Result<Tagged<ProjectResponse>, ApiError> {
     let expected = if_match.required()?;
     let name = checked_name(&request.name)?;
     let id = access.id();

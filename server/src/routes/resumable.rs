@@ -1,17 +1,14 @@
 //! `/projects/{project}/uploads/resumable`: tus 1.0, the core protocol and its extensions creation,
 //! expiration and termination (<https://tus.io/protocols/resumable-upload>).
 
-use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, NoContent, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use chrono::{DateTime, Utc};
 use futures::StreamExt;
-use serde::Serialize;
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
@@ -26,23 +23,13 @@ use crate::error::ApiError;
 use crate::telemetry::RequestId;
 use crate::uploads::check_name;
 use crate::uploads::resumable::{self, LIFE, MAX_OPEN, Progress};
+use answers::{Appended, Protocol, Standing};
+
+mod answers;
 
 const VERSION: HeaderValue = HeaderValue::from_static("1.0.0");
-const EXTENSIONS: &str = "creation,expiration,termination";
 const TUS_RESUMABLE: HeaderName = HeaderName::from_static("tus-resumable");
 const PIECE: &str = "application/offset+octet-stream";
-
-/// An upload under way.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct SessionResponse {
-    id: Uuid,
-    name: String,
-    length: i64,
-    offset: i64,
-    expires_at: DateTime<Utc>,
-    upload: Option<Uuid>,
-}
 
 /// Speaks version 1.0.0 alone, and says so with every answer.
 pub async fn protocol(request: Request, next: Next) -> Response {
@@ -62,12 +49,10 @@ pub async fn protocol(request: Request, next: Next) -> Response {
 }
 
 /// What of the protocol is spoken.
-pub async fn options(State(app): State<App>) -> impl IntoResponse {
-    let headers = [
-        ("tus-extension", EXTENSIONS.to_owned()),
-        ("tus-max-size", app.config.max_upload_bytes.to_string()),
-    ];
-    (StatusCode::NO_CONTENT, headers)
+pub async fn options(State(app): State<App>) -> Protocol {
+    Protocol {
+        max_size: app.config.max_upload_bytes,
+    }
 }
 
 /// Begins an upload of a known length. `Upload-Metadata` must have `filename`.
@@ -80,7 +65,7 @@ pub async fn create(
     access: ProjectAccess<Editor>,
     request_id: RequestId,
     headers: HeaderMap,
-) -> Result<Response, ApiError> {
+) -> Result<Standing<201>, ApiError> {
     let length = number(&headers, "upload-length")?;
     let max = app.config.max_upload_bytes;
     if length.unsigned_abs() > max {
@@ -101,16 +86,7 @@ pub async fn create(
     let entry = Entry::new(Action::UploadBegin, Subject::UploadSession(session.id));
     let entry = entry.of_project(project).with("length", &length);
     change.commit(entry, Stale::nothing()).await?;
-    let place = format!(
-        "/api/v2/projects/{project}/uploads/resumable/{}",
-        session.id
-    );
-    let mut response = answer(StatusCode::CREATED, &session);
-    // A UUID's characters are all good in a header.
-    if let Ok(place) = HeaderValue::from_str(&place) {
-        response.headers_mut().insert(header::LOCATION, place);
-    }
-    Ok(response)
+    Ok(Standing(session))
 }
 
 /// Where an upload is; also for `HEAD`, as the protocol has it.
@@ -121,9 +97,9 @@ pub async fn show(
     State(app): State<App>,
     access: ProjectAccess<Editor>,
     Path(path): Path<BTreeMap<String, String>>,
-) -> Result<Response, ApiError> {
+) -> Result<Standing, ApiError> {
     let session = find(&app, access.id(), &path).await?;
-    Ok(answer(StatusCode::OK, &session))
+    Ok(Standing(session))
 }
 
 /// Takes the next bytes. With the last ones the answer names the upload in `Content-Location`.
@@ -138,7 +114,7 @@ pub async fn append(
     Path(path): Path<BTreeMap<String, String>>,
     headers: HeaderMap,
     body: Body,
-) -> Result<Response, ApiError> {
+) -> Result<Appended, ApiError> {
     if headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes) != Some(PIECE.as_bytes()) {
         return Err(ApiError::UnsupportedMediaType(
             format!("the body must be {PIECE}").into(),
@@ -157,17 +133,16 @@ pub async fn append(
     })
     .await
     .map_err(|error| ApiError::Internal(format!("upload: {error}")))??;
-    let (received, place) = match progress {
-        Progress::Received(received) => (received, None),
-        Progress::Complete(upload) => (session.length, Some(location(&upload))),
-    };
-    let mut response = StatusCode::NO_CONTENT.into_response();
-    let headers = response.headers_mut();
-    headers.insert("upload-offset", received.into());
-    if let Some(place) = place.and_then(|place| HeaderValue::from_str(&place).ok()) {
-        headers.insert(header::CONTENT_LOCATION, place);
-    }
-    Ok(response)
+    Ok(match progress {
+        Progress::Received(offset) => Appended {
+            offset,
+            place: None,
+        },
+        Progress::Complete(upload) => Appended {
+            offset: session.length,
+            place: Some(location(&upload)),
+        },
+    })
 }
 
 /// Gives an upload up.
@@ -179,10 +154,10 @@ pub async fn remove(
     access: ProjectAccess<Editor>,
     request_id: RequestId,
     Path(path): Path<BTreeMap<String, String>>,
-) -> Result<StatusCode, ApiError> {
+) -> Result<NoContent, ApiError> {
     let session = find(&app, access.id(), &path).await?;
     resumable::give_up(&app, &session, access.origin(request_id)).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }
 
 async fn find(
@@ -197,35 +172,6 @@ async fn find(
     db::upload_sessions::find(&app.db, project, id)
         .await?
         .ok_or(ApiError::NotFound)
-}
-
-fn answer(status: StatusCode, session: &Session) -> Response {
-    let body = SessionResponse {
-        id: session.id,
-        name: session.name.clone(),
-        length: session.length,
-        offset: session.received,
-        expires_at: session.expires_at,
-        upload: session.upload_id,
-    };
-    let expires = session.expires_at.format("%a, %d %b %Y %H:%M:%S GMT");
-    let mut headers = vec![
-        ("upload-length", session.length.to_string()),
-        ("upload-offset", session.received.to_string()),
-        ("upload-expires", expires.to_string()),
-        ("cache-control", "no-store".to_owned()),
-    ];
-    if let Some(upload) = session.upload_id {
-        let place = format!("/api/v2/projects/{}/uploads/{upload}", session.project_id);
-        headers.push(("content-location", place));
-    }
-    let mut response = (status, Json(body)).into_response();
-    for (name, value) in headers {
-        if let Ok(value) = HeaderValue::from_str(&value) {
-            response.headers_mut().insert(name, value);
-        }
-    }
-    response
 }
 
 /// A header with a whole number that is not negative.

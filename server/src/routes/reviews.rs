@@ -6,16 +6,16 @@
 use axum::Json;
 use axum::extract::{FromRequestParts, Path, State};
 use axum::http::request::Parts;
-use axum::http::{StatusCode, header};
-use axum::response::IntoResponse;
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 use uuid::Uuid;
 
+use super::answer::Tagged;
 use super::etag::{IfMatch, etag};
 use super::input::{ApiJson, ApiQuery};
-use super::page::{Page, PageQuery, page, wrong_cursor};
+use super::page::{Page, PageQuery, page, time, wrong_cursor};
 use crate::app::App;
 use crate::auth::{Editor, Person, ProjectAccess, RunAccess, Viewer};
 use crate::cache::{Key, Stale};
@@ -24,38 +24,55 @@ use crate::db::audit::{Action, Entry, Mutation, Origin, Subject};
 use crate::db::exceptions::ReviewPair;
 use crate::db::reviews::{After, Change, Event, Move, Review, State as ReviewState};
 use crate::error::ApiError;
+use crate::openapi::{Operation, Takes};
 use crate::telemetry::RequestId;
 
 /// The longest comment.
 const MAX_COMMENT: usize = 4000;
 
 /// The query of a project's list.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ListQuery {
+    /// Where the page begins: `nextCursor` of the page before.
     cursor: Option<String>,
+    /// Items a page; 100 when absent.
+    #[schemars(range(min = 1, max = 1000))]
     limit: Option<i64>,
+    /// `open` when absent.
     state: Option<ReviewState>,
 }
 
 /// `POST /runs/{id}/reviews/{group}/comments`
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(rename = "NewComment")]
 #[serde(deny_unknown_fields)]
 pub struct CommentRequest {
+    /// What to write.
+    #[schemars(length(min = 1, max = MAX_COMMENT))]
     comment: String,
 }
 
 /// A review.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Review")]
 #[serde(rename_all = "camelCase")]
 pub struct ReviewResponse {
+    /// The run.
     run_id: Uuid,
+    /// The group of pairs that it is about.
     group_id: String,
+    /// Where it is in its life.
     state: ReviewState,
+    /// The pairs of the group.
     pairs: Vec<ReviewPair>,
+    /// When the run was published.
     created_at: DateTime<Utc>,
+    /// When it was decided.
     decided_at: Option<DateTime<Utc>>,
+    /// The e-mail address of whoever decided it.
     decided_by: Option<String>,
+    /// The version, for `If-Match`.
     etag: String,
 }
 
@@ -106,7 +123,7 @@ pub async fn show(
     State(app): State<App>,
     RunAccess { run, .. }: RunAccess<Viewer>,
     Path(path): Path<BTreeMap<String, String>>,
-) -> Result<impl IntoResponse, ApiError> {
+) -> Result<Tagged<ReviewResponse>, ApiError> {
     answer(&app, run.id, group(&path)?).await
 }
 
@@ -158,6 +175,13 @@ impl FromRequestParts<App> for Changing {
     }
 }
 
+impl Takes for Changing {
+    fn describe(operation: &mut Operation<'_>) {
+        RunAccess::<Editor>::describe(operation);
+        operation.tells("For people only.");
+    }
+}
+
 impl Changing {
     fn entry(&self, action: Action) -> Entry {
         Entry::new(action, Subject::Review(self.access.run.id))
@@ -175,7 +199,7 @@ pub async fn accept(
     app: State<App>,
     changing: Changing,
     seen: IfMatch,
-) -> Result<impl IntoResponse, ApiError> {
+) -> Result<Tagged<ReviewResponse>, ApiError> {
     decide(app, changing, seen, Move::Accept).await
 }
 
@@ -187,7 +211,7 @@ pub async fn reject(
     app: State<App>,
     changing: Changing,
     seen: IfMatch,
-) -> Result<impl IntoResponse, ApiError> {
+) -> Result<Tagged<ReviewResponse>, ApiError> {
     decide(app, changing, seen, Move::Reject).await
 }
 
@@ -199,7 +223,7 @@ pub async fn reopen(
     app: State<App>,
     changing: Changing,
     seen: IfMatch,
-) -> Result<impl IntoResponse, ApiError> {
+) -> Result<Tagged<ReviewResponse>, ApiError> {
     decide(app, changing, seen, Move::Reopen).await
 }
 
@@ -209,7 +233,7 @@ async fn decide(
     changing: Changing,
     seen: IfMatch,
     step: Move,
-) -> Result<impl IntoResponse, ApiError> {
+) -> Result<Tagged<ReviewResponse>, ApiError> {
     let review = (changing.access.run.id, changing.group.as_str());
     db::reviews::find(&app.db, review.0, review.1)
         .await?
@@ -247,7 +271,7 @@ pub async fn comment(
     State(app): State<App>,
     changing: Changing,
     ApiJson(request): ApiJson<CommentRequest>,
-) -> Result<impl IntoResponse, ApiError> {
+) -> Result<Tagged<ReviewResponse, 201>, ApiError> {
     let comment = request.comment.trim();
     let length = comment.chars().count();
     if length == 0 || length > MAX_COMMENT || comment.contains('\0') {
@@ -263,8 +287,7 @@ pub async fn comment(
     // What was written stays out of the log, for it may quote records.
     let entry = changing.entry(Action::ReviewComment);
     change.commit(entry, Stale::nothing()).await?;
-    let answer = answer(&app, review.0, review.1).await?;
-    Ok((StatusCode::CREATED, answer))
+    answer(&app, review.0, review.1).await
 }
 
 fn group(path: &BTreeMap<String, String>) -> Result<&str, ApiError> {
@@ -274,13 +297,19 @@ fn group(path: &BTreeMap<String, String>) -> Result<&str, ApiError> {
         .ok_or(ApiError::NotFound)
 }
 
-async fn answer(app: &App, run: Uuid, group: &str) -> Result<impl IntoResponse + use<>, ApiError> {
+async fn answer<const STATUS: u16>(
+    app: &App,
+    run: Uuid,
+    group: &str,
+) -> Result<Tagged<ReviewResponse, STATUS>, ApiError> {
     let review = db::reviews::find(&app.db, run, group)
         .await?
         .ok_or(ApiError::NotFound)?;
     let pairs = db::exceptions::pairs_of_reviews(&app.db, &[run], &[group]).await?;
-    let review = response(review, pairs);
-    Ok(([(header::ETAG, review.etag.clone())], Json(review)))
+    Ok(Tagged {
+        version: review.version,
+        body: response(review, pairs),
+    })
 }
 
 fn response(review: Review, pairs: Vec<ReviewPair>) -> ReviewResponse {
@@ -325,12 +354,7 @@ fn after(query: &PageQuery) -> Result<After, ApiError> {
     let [micros, run, number] = parts[..] else {
         return Err(wrong_cursor());
     };
-    let micros = micros.parse().ok();
-    match (
-        micros.and_then(DateTime::from_timestamp_micros),
-        run.parse(),
-        number.parse(),
-    ) {
+    match (time(micros), run.parse(), number.parse()) {
         (Some(created_at), Ok(run), Ok(number)) => Ok(After {
             created_at,
             run,

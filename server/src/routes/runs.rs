@@ -2,13 +2,15 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
+use crds::matching::MatchingSpec;
+use engine::Summary;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::answer::{Created, Or, There, With};
 use super::idempotency::{Answer, Begun, Create, Creation};
 use super::input::ApiQuery;
 use super::page::{Page, PageQuery, page, position};
@@ -17,52 +19,81 @@ use crate::auth::{Caller, Editor, ProjectAccess, RunAccess, Viewer, check_projec
 use crate::cache::{Key, Stale};
 use crate::db;
 use crate::db::audit::{Action, Entry, Mutation, Subject};
+use crate::db::exceptions::Counts;
 use crate::db::projects::ProjectRef;
 use crate::db::runs::{After, NewRun, Queued, Run, State as RunState};
 use crate::error::ApiError;
-use crate::runs::spec;
+use crate::runs::{ERROR_TYPES, spec};
 use crate::telemetry::RequestId;
 
 /// `POST /runs`
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(rename = "NewRun")]
 #[serde(deny_unknown_fields)]
 pub struct CreateRequest {
+    /// The run's id, for whoever may ask twice; a new one when absent.
     id: Option<Uuid>,
+    /// The project's id or slug.
     project: String,
+    /// What to compare, and how. Sources are uploads of the project.
+    #[schemars(with = "MatchingSpec")]
     spec: Value,
 }
 
 /// A run.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Run")]
 #[serde(rename_all = "camelCase")]
 pub struct RunResponse {
+    /// The run's id.
     id: Uuid,
+    /// The project it belongs to.
     project: RunProject,
+    /// The job whose specification it has.
     job: Option<Uuid>,
+    /// Where it is in its life.
     state: RunState,
+    /// What the engine is doing.
     phase: Option<String>,
+    /// How far it is in that.
     progress: Option<RunProgress>,
+    /// Attempts that began, those aside that a stopping worker handed back.
     attempt: i32,
+    /// Who works on it, or did last.
     worker: Option<String>,
+    /// When it was queued.
     created_at: DateTime<Utc>,
+    /// When the last attempt began.
     started_at: Option<DateTime<Utc>>,
+    /// When it ended.
     completed_at: Option<DateTime<Utc>>,
+    /// The content of `summary.json`, once it succeeded.
+    #[schemars(with = "Option<Summary>")]
     summary: Option<Value>,
+    /// How many exceptions there were and how many are kept, once it succeeded.
+    #[schemars(with = "Option<Counts>")]
     exceptions: Option<Value>,
+    /// Its reviews by state, once it succeeded.
     reviews: Option<RunReviews>,
+    /// Why it failed.
     error: Option<RunError>,
+    /// Where its files are listed.
     result_uri: String,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct RunProject {
+    /// The project's id.
     id: Uuid,
+    /// Its slug.
     slug: String,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 pub(super) struct RunProgress {
+    /// Steps that are done.
     done: i64,
+    /// Steps in all.
     total: i64,
 }
 
@@ -72,18 +103,25 @@ impl RunProgress {
     }
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct RunReviews {
+    /// Reviews that nobody has decided.
     open: i32,
+    /// Reviews whose records belong together.
     accepted: i32,
+    /// Reviews whose records do not.
     rejected: i32,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 struct RunError {
+    /// What kind of error it is.
     #[serde(rename = "type")]
+    #[schemars(extend("enum" = ERROR_TYPES))]
     kind: String,
+    /// What went wrong, without values of records.
     message: String,
+    /// The same with the values that it is about.
     #[serde(skip_serializing_if = "Option::is_none")]
     detail: Option<String>,
 }
@@ -128,14 +166,8 @@ fn location(id: Uuid) -> String {
     format!("/api/v2/runs/{id}")
 }
 
-fn answer(status: StatusCode, run: Run) -> Response {
-    (
-        status,
-        [(header::LOCATION, location(run.id))],
-        Json(RunResponse::from(run)),
-    )
-        .into_response()
-}
+/// A new run, or the one that was there.
+pub(super) type Started = Or<Created<RunResponse, 202>, There<RunResponse>>;
 
 /// Queues a run. The same request with the same id is answered with the same run.
 ///
@@ -147,7 +179,7 @@ pub async fn create(
     caller: Caller,
     request_id: RequestId,
     Create { body, idempotency }: Create<CreateRequest>,
-) -> Result<Response, ApiError> {
+) -> Result<Started, ApiError> {
     let request = body;
     let project = ProjectRef::parse(&request.project);
     let access: ProjectAccess<Editor> = check_project_permission(&app, &caller, &project)
@@ -164,7 +196,7 @@ pub async fn create(
         .await?
     {
         Begun::New(creation) => creation,
-        Begun::Before(response) => return Ok(response),
+        Begun::Before(response) => return Ok(Or::Either(response)),
     };
     let new = NewRun {
         id: request.id.unwrap_or_else(Uuid::new_v4),
@@ -189,7 +221,7 @@ pub(super) async fn start(
     app: &App,
     mut creation: Creation,
     new: &NewRun<'_>,
-) -> Result<Response, ApiError> {
+) -> Result<Started, ApiError> {
     let id = new.id;
     if let Some(run) = db::runs::find(&mut **creation, id).await? {
         creation.is_there_already(&app.cache).await;
@@ -212,13 +244,16 @@ pub(super) async fn start(
         .of_project(new.project)
         .with("specHash", &new.spec_hash);
     let body = RunResponse::from(run);
-    let answer = Answer::new(StatusCode::ACCEPTED, location(id), &body)?;
-    creation.commit(entry, answer).await
+    let answer = Answer::new(location(id), &body)?;
+    Ok(Or::Either(creation.commit(entry, answer).await?))
 }
 
-fn existing(new: &NewRun<'_>, run: Run) -> Result<Response, ApiError> {
+fn existing(new: &NewRun<'_>, run: Run) -> Result<Started, ApiError> {
     if run.project_id == new.project && run.spec_hash == new.spec_hash {
-        Ok(answer(StatusCode::OK, run))
+        Ok(Or::Or(There {
+            location: location(run.id),
+            body: run.into(),
+        }))
     } else {
         Err(ApiError::conflict(
             "the id belongs to a run of another specification or project",
@@ -239,7 +274,7 @@ pub async fn cancel(
     State(app): State<App>,
     RunAccess { run, access }: RunAccess<Editor>,
     request_id: RequestId,
-) -> Result<impl IntoResponse, ApiError> {
+) -> Result<With<202, RunResponse>, ApiError> {
     let mut change = Mutation::begin(&app.cache, access.origin(request_id)).await?;
     if db::runs::cancel(&mut change, run.id).await? {
         let entry = Entry::new(Action::RunCancel, Subject::Run(run.id));
@@ -251,7 +286,7 @@ pub async fn cancel(
         .await?
         .ok_or(ApiError::NotFound)?;
     if run.state == RunState::Cancelled {
-        Ok((StatusCode::ACCEPTED, Json(RunResponse::from(run))))
+        Ok(With(run.into()))
     } else {
         Err(ApiError::conflict("the run has ended already"))
     }

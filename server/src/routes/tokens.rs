@@ -2,14 +2,15 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
-use axum::response::Response;
+use axum::response::NoContent;
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
+use super::answer::Created;
 use super::idempotency::{Answer, Begun, Create};
 use super::input::ApiQuery;
 use super::page::{Page, PageQuery, page, position};
@@ -28,24 +29,38 @@ const DEFAULT_DAYS: i32 = 90;
 const MAX_DAYS: i32 = 366;
 
 /// `POST /projects/{project}/tokens`
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(rename = "NewToken")]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct CreateRequest {
+    /// What people call it.
+    #[schemars(length(min = 1, max = 100))]
     name: String,
+    /// What it may do: at most what its maker may.
     role: Role,
+    /// Days until it expires; 90 when absent.
+    #[schemars(range(min = 1, max = MAX_DAYS))]
     expires_in_days: Option<i32>,
 }
 
 /// A token as it is listed: without its secret, which is nowhere.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Token")]
 #[serde(rename_all = "camelCase")]
 pub struct TokenResponse {
+    /// The token's id.
     id: Uuid,
+    /// What people call it.
     name: String,
+    /// What it may do, and never more than its maker may at that moment.
     role: Role,
+    /// The user who made it.
     created_by: Uuid,
+    /// When it was made.
     created_at: DateTime<Utc>,
+    /// When it expires.
     expires_at: DateTime<Utc>,
+    /// When it was used last, exact to the minute.
     last_used_at: Option<DateTime<Utc>>,
 }
 
@@ -64,10 +79,12 @@ impl From<ApiToken> for TokenResponse {
 }
 
 /// A token as it is made: the one time that its secret is shown.
-#[derive(Serialize)]
-struct CreatedResponse {
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "TokenWithSecret")]
+pub struct CreatedResponse {
     #[serde(flatten)]
     token: TokenResponse,
+    /// What requests carry as `Authorization: Bearer …`.
     #[serde(rename = "token")]
     secret: String,
 }
@@ -87,7 +104,7 @@ pub async fn create(
     access: ProjectAccess<Owner>,
     request_id: RequestId,
     Create { body, idempotency }: Create<CreateRequest>,
-) -> Result<Response, ApiError> {
+) -> Result<Created<CreatedResponse>, ApiError> {
     let person = person(&access)?;
     if body.role > access.role() {
         return Err(ApiError::Forbidden);
@@ -128,7 +145,7 @@ pub async fn create(
         token: token.into(),
         secret: secret.expose_secret().to_owned(),
     };
-    let answer = Answer::new(StatusCode::CREATED, location, &created)?;
+    let answer = Answer::new(location, &created)?;
     creation.commit(entry, answer.secret()).await
 }
 
@@ -184,7 +201,7 @@ pub async fn delete(
     access: ProjectAccess<Owner>,
     request_id: RequestId,
     Path(path): Path<BTreeMap<String, String>>,
-) -> Result<StatusCode, ApiError> {
+) -> Result<NoContent, ApiError> {
     person(&access)?;
     let id = id(&path)?;
     let mut change = Mutation::begin(&app.cache, access.origin(request_id)).await?;
@@ -194,5 +211,5 @@ pub async fn delete(
     let entry = Entry::new(Action::TokenDelete, Subject::Token(id)).of_project(access.id());
     // Tokens are looked up with every request, and not cached.
     change.commit(entry, Stale::nothing()).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }

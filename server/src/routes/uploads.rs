@@ -3,14 +3,15 @@
 use axum::Json;
 use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderMap, header};
 use chrono::{DateTime, Utc};
 use futures::StreamExt;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
+use super::answer::{Created, Or, There};
 use super::idempotency::{Answer, Begun, IdempotencyKey};
 use super::input::ApiQuery;
 use super::page::{Page, PageQuery, page, position};
@@ -25,22 +26,33 @@ use crate::telemetry::RequestId;
 use crate::uploads::{self, Staged};
 
 /// The query of an upload.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CreateQuery {
+    /// The file's name, without path parts, control characters and outer spaces; at most 255 bytes.
+    #[schemars(length(min = 1, max = 255))]
     name: String,
 }
 
 /// An upload.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Upload")]
 #[serde(rename_all = "camelCase")]
 pub struct UploadResponse {
+    /// The upload's id.
     id: Uuid,
+    /// The file's name.
     name: String,
+    /// Bytes.
     size: i64,
+    /// The SHA-256 of the content, in hexadecimal digits.
     sha256: String,
+    /// When it was uploaded.
     created_at: DateTime<Utc>,
 }
+
+/// A new upload, or the one that the project had of this file.
+pub(super) type Kept = Or<Created<UploadResponse>, There<UploadResponse>>;
 
 impl From<Upload> for UploadResponse {
     fn from(upload: Upload) -> Self {
@@ -67,7 +79,7 @@ pub async fn create(
     key: IdempotencyKey,
     headers: HeaderMap,
     body: Body,
-) -> Result<Response, ApiError> {
+) -> Result<Kept, ApiError> {
     uploads::check_name(&query.name)?;
     let max = app.config.max_upload_bytes;
     let announced = headers
@@ -108,24 +120,24 @@ pub(super) async fn keep(
     project: Uuid,
     key: IdempotencyKey,
     origin: Origin,
-) -> Result<Response, ApiError> {
+) -> Result<Kept, ApiError> {
     let placed = staged.place(app, project).await?;
     let request = [project.as_bytes(), placed.name.as_bytes(), &placed.sha256];
     let idempotency = key.of_request(&request);
     let begun = idempotency.begin(&app.cache, origin, placed.stale());
     let mut creation = match begun.await? {
         Begun::New(creation) => creation,
-        Begun::Before(response) => return Ok(response),
+        Begun::Before(response) => return Ok(Or::Either(response)),
     };
     let (upload, new) = placed.record(&mut creation).await?;
     let (location, entry) = (location(&upload), placed.entry(&upload));
     let body = UploadResponse::from(upload);
     if !new {
         creation.is_there_already(&app.cache).await;
-        return Ok((StatusCode::OK, [(header::LOCATION, location)], Json(body)).into_response());
+        return Ok(Or::Or(There { location, body }));
     }
-    let answer = Answer::new(StatusCode::CREATED, location, &body)?;
-    creation.commit(entry, answer).await
+    let answer = Answer::new(location, &body)?;
+    Ok(Or::Either(creation.commit(entry, answer).await?))
 }
 
 /// The uploads of a project, newest first.

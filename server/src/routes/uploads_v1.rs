@@ -10,12 +10,13 @@ use multer::{Constraints, Field, Multipart, SizeLimit};
 use std::error::Error as _;
 
 use super::idempotency::IdempotencyKey;
-use super::uploads::{self as uploads_v2, ended_early};
+use super::uploads::{self as uploads_v2, Kept, ended_early};
 use crate::app::App;
 use crate::auth::{Caller, Editor, check_project_permission};
 use crate::db::audit::Origin;
 use crate::db::projects::ProjectRef;
 use crate::error::ApiError;
+use crate::openapi::{Gives, Operation};
 use crate::telemetry::RequestId;
 use crate::uploads::{self, Staged};
 
@@ -41,6 +42,24 @@ pub async fn deprecated(request: Request, next: Next) -> Response {
     response
 }
 
+/// An upload, and what to use for the next one.
+pub struct WithSuccessor {
+    successor: String,
+    kept: Kept,
+}
+
+impl IntoResponse for WithSuccessor {
+    fn into_response(self) -> Response {
+        ([(header::LINK, self.successor)], self.kept).into_response()
+    }
+}
+
+impl Gives for WithSuccessor {
+    fn describe(operation: &mut Operation<'_>) {
+        Kept::describe(operation);
+    }
+}
+
 /// Takes a file as `multipart/form-data` with the fields `project_id` and `file`, in any order.
 ///
 /// # Errors
@@ -51,7 +70,7 @@ pub async fn create(
     request_id: RequestId,
     key: IdempotencyKey,
     request: Request,
-) -> Result<Response, ApiError> {
+) -> Result<WithSuccessor, ApiError> {
     let boundary = boundary(request.headers())?;
     // A task of its own, as in version 2.
     tokio::spawn(async move {
@@ -136,7 +155,7 @@ async fn keep(
     staged: Staged,
     project: &str,
     (key, origin): (IdempotencyKey, Origin),
-) -> Result<Response, ApiError> {
+) -> Result<WithSuccessor, ApiError> {
     let project = ProjectRef::parse(project);
     let access = match check_project_permission::<Editor>(app, caller, &project).await {
         Ok(access) => access,
@@ -145,12 +164,12 @@ async fn keep(
             return Err(error);
         }
     };
-    let answer = uploads_v2::keep(app, staged, access.id(), key, origin).await?;
+    let kept = uploads_v2::keep(app, staged, access.id(), key, origin).await?;
     let successor = format!(
         "</api/v2/projects/{}/uploads>; rel=\"successor-version\"",
         access.id()
     );
-    Ok(([(header::LINK, successor)], answer).into_response())
+    Ok(WithSuccessor { successor, kept })
 }
 
 fn boundary(headers: &HeaderMap) -> Result<String, ApiError> {

@@ -1,17 +1,18 @@
 //! `/users`
 
 use axum::Json;
-use axum::extract::{Path, State};
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::extract::State;
+use axum::response::NoContent;
 use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::answer::{Created, Tagged};
 use super::etag::{IfMatch, etag};
 use super::idempotency::{Answer, Begun, Create};
-use super::input::{ApiJson, ApiQuery};
+use super::input::{ApiJson, ApiPath, ApiQuery};
 use super::page::{Page, PageQuery, page};
 use crate::app::App;
 use crate::auth::{Caller, Person, password};
@@ -25,22 +26,32 @@ use crate::limits::LoginLimit;
 use crate::telemetry::{RequestId, SecurityEvent};
 
 /// The caller as a person.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "Me")]
 #[serde(rename_all = "camelCase")]
 pub struct MeResponse {
+    /// The user's id.
     id: Uuid,
+    /// The e-mail address, in lower case.
     email: String,
+    /// Whether the user may do everything in every project.
     platform_admin: bool,
 }
 
 /// A user.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "User")]
 #[serde(rename_all = "camelCase")]
 pub struct UserResponse {
+    /// The user's id.
     id: Uuid,
+    /// The e-mail address, in lower case.
     email: String,
+    /// Whether the user may do everything in every project.
     platform_admin: bool,
+    /// Whether the user may do nothing any more.
     disabled: bool,
+    /// When the user was made.
     created_at: DateTime<Utc>,
 }
 
@@ -56,34 +67,58 @@ impl From<Account> for UserResponse {
     }
 }
 
-fn answer(account: Account) -> Response {
-    let tag = etag(account.version);
-    ([(header::ETAG, tag)], Json(UserResponse::from(account))).into_response()
+fn answer(account: Account) -> Tagged<UserResponse> {
+    Tagged {
+        version: account.version,
+        body: account.into(),
+    }
 }
 
 /// `POST /users`
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(rename = "NewUser")]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct CreateRequest {
+    /// The e-mail address to log in with.
+    #[schemars(length(max = 254), regex(pattern = r"^[^@\s]+@\S+$"))]
     email: String,
+    /// The password: at most 1024 bytes.
+    #[schemars(
+        with = "String",
+        length(min = password::MIN_CHARACTERS, max = password::MAX_BYTES),
+        extend("format" = "password")
+    )]
     password: SecretString,
+    /// Whether the user may do everything in every project.
     #[serde(default)]
     platform_admin: bool,
 }
 
 /// `PATCH /users/{id}`
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(rename = "UserUpdate")]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct UpdateRequest {
+    /// Whether the user may do nothing any more; as it is when absent.
     disabled: Option<bool>,
+    /// Whether the user may do everything in every project; as it is when absent.
     platform_admin: Option<bool>,
 }
 
 /// `PUT /users/me/password`
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(rename = "NewPassword")]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct PasswordRequest {
+    /// The password as it is.
+    #[schemars(with = "String", extend("format" = "password"))]
     current_password: SecretString,
+    /// The password to be: at most 1024 bytes.
+    #[schemars(
+        with = "String",
+        length(min = password::MIN_CHARACTERS, max = password::MAX_BYTES),
+        extend("format" = "password")
+    )]
     new_password: SecretString,
 }
 
@@ -126,7 +161,7 @@ pub async fn create(
     caller: Caller,
     request_id: RequestId,
     Create { body, idempotency }: Create<CreateRequest>,
-) -> Result<Response, ApiError> {
+) -> Result<Created<UserResponse>, ApiError> {
     let origin = caller.origin(request_id);
     caller.person()?.admin()?;
     let email = db::users::normal_email(&body.email);
@@ -146,7 +181,7 @@ pub async fn create(
     let entry = Entry::new(Action::UserCreate, Subject::User(account.id))
         .with("platformAdmin", &body.platform_admin);
     let (location, tag) = (location(account.id), etag(account.version));
-    let answer = Answer::new(StatusCode::CREATED, location, &UserResponse::from(account))?;
+    let answer = Answer::new(location, &UserResponse::from(account))?;
     creation.commit(entry, answer.with_etag(tag)).await
 }
 
@@ -172,8 +207,8 @@ fn subject(caller: Caller, id: &str) -> Result<(Person, Uuid), ApiError> {
 pub async fn show(
     State(app): State<App>,
     caller: Caller,
-    Path(id): Path<String>,
-) -> Result<Response, ApiError> {
+    ApiPath(id): ApiPath,
+) -> Result<Tagged<UserResponse>, ApiError> {
     let (_, id) = subject(caller, &id)?;
     let account = db::users::find(&app.db, id)
         .await?
@@ -191,10 +226,10 @@ pub async fn update(
     State(app): State<App>,
     caller: Caller,
     request_id: RequestId,
-    Path(id): Path<String>,
+    ApiPath(id): ApiPath,
     if_match: IfMatch,
     ApiJson(request): ApiJson<UpdateRequest>,
-) -> Result<Response, ApiError> {
+) -> Result<Tagged<UserResponse>, ApiError> {
     let origin = caller.origin(request_id);
     let (_, id) = subject(caller, &id)?;
     let expected = if_match.required()?;
@@ -246,7 +281,7 @@ pub async fn set_password(
     request_id: RequestId,
     limit: LoginLimit,
     ApiJson(request): ApiJson<PasswordRequest>,
-) -> Result<StatusCode, ApiError> {
+) -> Result<NoContent, ApiError> {
     let origin = caller.origin(request_id);
     let person = caller.person()?;
     limit.attempt(&app, &person.email).await?;
@@ -275,5 +310,5 @@ pub async fn set_password(
     let entry = entry.with("endedSessions", &ended.len());
     let stale = Stale::keys(ended.into_iter().map(Key::Session));
     change.commit(entry, stale).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Ok(NoContent)
 }

@@ -1,6 +1,7 @@
 //! Differences of a run's pairs, read from `differences.parquet`.
 
 use object_store::path::Path;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::rows;
@@ -8,14 +9,21 @@ use crate::error::ApiError;
 use crate::storage::Storage;
 
 /// A column of a pair that says something else on either side.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[schemars(rename = "PairDifference")]
 #[serde(rename_all = "camelCase")]
 pub struct Difference {
+    /// The left record's key.
     left_key: Option<String>,
+    /// The right record's key.
     right_key: Option<String>,
+    /// The column.
     column: Option<String>,
+    /// The left record's value.
     left_value: Option<String>,
+    /// The right record's value.
     right_value: Option<String>,
+    /// How far they are apart, where that can be said.
     delta: Option<String>,
 }
 

@@ -1,6 +1,7 @@
 //! Pairs of a run, read from `pairs.parquet`.
 
 use object_store::path::Path;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::rows;
@@ -8,15 +9,22 @@ use crate::error::ApiError;
 use crate::storage::Storage;
 
 /// A pair of records and why it is one.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Pair {
+    /// The left record's key.
     left_key: Option<String>,
+    /// The right record's key.
     right_key: Option<String>,
+    /// The group that the pair belongs to.
     group_id: Option<String>,
+    /// The pass that made it.
     pass: Option<String>,
+    /// `matched`, `differing` or `review`.
     outcome: Option<String>,
+    /// Its score.
     score: Option<f64>,
+    /// Why it is one.
     reason: Option<String>,
 }
 

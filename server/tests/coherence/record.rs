@@ -10,6 +10,7 @@ pub type Version = u64;
 #[derive(Clone, Debug)]
 pub struct Record {
     pub subject: String,
+    #[expect(dead_code, reason = "it is told of a stale read")]
     pub replica: usize,
     pub asked: Instant,
     pub answered: Instant,
