@@ -7,14 +7,12 @@
 use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::request::Parts;
-use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderValue, header};
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 
 use super::answer::Created;
@@ -22,12 +20,16 @@ use super::input::ApiJson;
 use crate::app::App;
 use crate::cache::{MultiLevelCache, Stale};
 use crate::db::audit::{Entry, Mutation, Origin};
-use crate::db::idempotency::{self, Kept, Key, Known};
+use crate::db::idempotency::{self, Key, Known};
 use crate::error::ApiError;
 use crate::openapi::{Operation, Takes};
+use kept::{replay, respond};
+
+pub use kept::Answer;
+
+mod kept;
 
 const HEADER: &str = "idempotency-key";
-const REPLAYED: &str = "idempotency-replayed";
 const MAX_CHARACTERS: usize = 255;
 /// What is no part of a request's hash: a hash that is stored must not help to guess a password.
 const SECRET_FIELDS: &[&str] = &["password"];
@@ -219,59 +221,6 @@ impl Idempotency {
     }
 }
 
-/// The answer to a request that created a `T`.
-#[derive(Debug)]
-pub struct Answer<T> {
-    location: String,
-    etag: Option<String>,
-    body: String,
-    /// The body holds something that is shown once and stored nowhere.
-    secret: bool,
-    of: PhantomData<T>,
-}
-
-impl<T: Serialize> Answer<T> {
-    /// An answer with a body.
-    ///
-    /// # Errors
-    /// When the body cannot be written, which is a defect.
-    pub fn new(location: String, body: &T) -> Result<Self, ApiError> {
-        let body = serde_json::to_string(body)
-            .map_err(|error| ApiError::Internal(format!("writing an answer: {error}")))?;
-        Ok(Self {
-            location,
-            etag: None,
-            body,
-            secret: false,
-            of: PhantomData,
-        })
-    }
-
-    /// The version of what was created.
-    #[must_use]
-    pub fn with_etag(mut self, etag: String) -> Self {
-        self.etag = Some(etag);
-        self
-    }
-
-    /// The body holds a secret and is not kept.
-    #[must_use]
-    pub fn secret(mut self) -> Self {
-        self.secret = true;
-        self
-    }
-
-    fn kept(&self, status: u16) -> Kept {
-        Kept {
-            // A status has three digits.
-            status: i16::try_from(status).unwrap_or_default(),
-            location: Some(self.location.clone()),
-            etag: self.etag.clone(),
-            body: (!self.secret).then(|| self.body.clone()),
-        }
-    }
-}
-
 impl Creation {
     /// Gives up, because what was to be created is there: whoever made it may still be about to
     /// tell other processes, so what depends on it is settled before it is spoken of.
@@ -302,40 +251,6 @@ impl Creation {
         }
         Ok(Created::new(response))
     }
-}
-
-fn replay<T, const STATUS: u16>(kept: &Kept) -> Result<Created<T, STATUS>, ApiError> {
-    let Some(body) = &kept.body else {
-        return Err(ApiError::conflict(format!(
-            "the request with this Idempotency-Key created {}; its secret was shown then and is \
-             stored nowhere, so delete it and create another",
-            kept.location.as_deref().unwrap_or("something")
-        )));
-    };
-    let mut response = respond(kept, body.clone());
-    let headers = response.headers_mut();
-    headers.insert(REPLAYED, HeaderValue::from_static("true"));
-    Ok(Created::new(response))
-}
-
-fn respond(kept: &Kept, body: String) -> Response {
-    let status = u16::try_from(kept.status).ok();
-    let status = status.and_then(|status| StatusCode::from_u16(status).ok());
-    let mut response = (status.unwrap_or(StatusCode::OK), body).into_response();
-    let headers = response.headers_mut();
-    headers.insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/json"),
-    );
-    for (name, value) in [
-        (header::LOCATION, &kept.location),
-        (header::ETAG, &kept.etag),
-    ] {
-        if let Some(value) = value.as_ref().and_then(|it| HeaderValue::from_str(it).ok()) {
-            headers.insert(name, value);
-        }
-    }
-    response
 }
 
 #[cfg(test)]

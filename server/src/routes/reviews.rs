@@ -4,8 +4,7 @@
 //! published; what was decided stands beside them.
 
 use axum::Json;
-use axum::extract::{FromRequestParts, Path, State};
-use axum::http::request::Parts;
+use axum::extract::{Path, State};
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -17,15 +16,16 @@ use super::etag::{IfMatch, etag};
 use super::input::{ApiJson, ApiQuery};
 use super::page::{Page, PageQuery, page, time, wrong_cursor};
 use crate::app::App;
-use crate::auth::{Editor, Person, ProjectAccess, RunAccess, Viewer};
+use crate::auth::{ProjectAccess, RunAccess, Viewer};
 use crate::cache::{Key, Stale};
 use crate::db;
-use crate::db::audit::{Action, Entry, Mutation, Origin, Subject};
+use crate::db::audit::{Action, Mutation};
 use crate::db::exceptions::ReviewPair;
 use crate::db::reviews::{After, Change, Event, Move, Review, State as ReviewState};
 use crate::error::ApiError;
-use crate::openapi::{Operation, Takes};
-use crate::telemetry::RequestId;
+use changing::Changing;
+
+mod changing;
 
 /// The longest comment.
 const MAX_COMMENT: usize = 4000;
@@ -145,49 +145,6 @@ pub async fn history(
     let rows = db::reviews::history(&app.db, run.id, group, after, limit + 1).await?;
     let position = |row: &Event| row.version.to_string();
     Ok(Json(page(rows, limit, position, |row| row)))
-}
-
-/// What a request that changes a review comes with.
-#[derive(Debug)]
-pub struct Changing {
-    access: RunAccess<Editor>,
-    origin: Origin,
-    person: Person,
-    group: String,
-}
-
-impl FromRequestParts<App> for Changing {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
-        let access = RunAccess::from_request_parts(parts, app).await?;
-        let Ok(request_id) = RequestId::from_request_parts(parts, app).await;
-        let person = access.access.caller().clone().person()?;
-        let Path(path): Path<BTreeMap<String, String>> = Path::from_request_parts(parts, app)
-            .await
-            .map_err(|_| ApiError::NotFound)?;
-        Ok(Self {
-            origin: access.access.origin(request_id),
-            person,
-            group: group(&path)?.to_owned(),
-            access,
-        })
-    }
-}
-
-impl Takes for Changing {
-    fn describe(operation: &mut Operation<'_>) {
-        RunAccess::<Editor>::describe(operation);
-        operation.tells("For people only.");
-    }
-}
-
-impl Changing {
-    fn entry(&self, action: Action) -> Entry {
-        Entry::new(action, Subject::Review(self.access.run.id))
-            .of_project(self.access.access.id())
-            .with("group", &self.group)
-    }
 }
 
 /// Says that the records belong together.
