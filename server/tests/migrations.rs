@@ -198,3 +198,31 @@ async fn migrations_at_once_wait_for_each_other(db: PgPool) {
     }
     assert_eq!(index(&db, first_build().1).await, Some(true));
 }
+
+#[sqlx::test(migrations = false)]
+async fn a_build_takes_one_processor(db: PgPool) {
+    let directory = tempfile::tempdir().unwrap();
+    // Whoever begins to build an index leaves the setting under which it is built.
+    sqlx::raw_sql(
+        "CREATE TABLE builds (workers text); \
+         CREATE FUNCTION note() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN \
+           IF current_query() LIKE '%CREATE INDEX CONCURRENTLY%' THEN \
+             INSERT INTO builds VALUES (current_setting('max_parallel_maintenance_workers')); \
+           END IF; END $$; \
+         CREATE EVENT TRIGGER note ON ddl_command_start WHEN TAG IN ('CREATE INDEX') \
+           EXECUTE FUNCTION note()",
+    )
+    .execute(&db)
+    .await
+    .unwrap();
+    let output = end(migrate(&db, &directory)).await;
+    assert!(output.status.success(), "{output:?}");
+    let workers: Vec<String> = sqlx::query_scalar("SELECT workers FROM builds")
+        .fetch_all(&db)
+        .await
+        .unwrap();
+    let builds = MIGRATOR
+        .iter()
+        .filter(|it| migration::index_of(it).is_some());
+    assert_eq!(workers, vec!["0"; builds.count()]);
+}

@@ -1,7 +1,7 @@
 //! Brings a schema up to this version, also after an attempt that failed halfway.
 //!
 //! Indexes on tables with rows are built by migrations of their own, `CREATE INDEX CONCURRENTLY`
-//! outside of a transaction, so that writes go on meanwhile. Where such a build is cut off an
+//! outside of a transaction and by one process, so that writes go on meanwhile. Where such a build is cut off an
 //! invalid index stays, which costs writes and serves nobody: it is dropped and built again here.
 
 use sqlx::migrate::{AppliedMigration, Migrate, MigrateError, Migration, Migrator};
@@ -19,6 +19,9 @@ const LOCK_ID: i64 = 0x7265_636f_6e63_696c;
 const LOCK_PAUSE: Duration = Duration::from_millis(100);
 const IS_INVALID: &str = "SELECT EXISTS (SELECT FROM pg_index \
      WHERE indexrelid = to_regclass($1) AND NOT indisvalid)";
+// A build with several workers takes every processor, and writes wait for theirs.
+const ONE_WORKER: &str = "SET max_parallel_maintenance_workers = 0";
+const ANY_WORKERS: &str = "RESET max_parallel_maintenance_workers";
 const SET_LOCK_TIMEOUT: &str = "SELECT set_config('lock_timeout', $1, false)";
 
 /// Why the schema could not be brought up to this version.
@@ -86,7 +89,9 @@ async fn apply(connection: &mut PgConnection, lock_timeout: Duration) -> Result<
         migrator.run_to(version - 1, &mut *connection).await?;
         drop_invalid(connection, index).await?;
         set_lock_timeout(connection, Duration::ZERO).await?;
+        sqlx::raw_sql(ONE_WORKER).execute(&mut *connection).await?;
         migrator.run_to(version, &mut *connection).await?;
+        sqlx::raw_sql(ANY_WORKERS).execute(&mut *connection).await?;
         set_lock_timeout(connection, lock_timeout).await?;
     }
     migrator.run(connection).await?;

@@ -91,19 +91,19 @@ async fn attempt(
         .execute(&mut *tx)
         .await?;
     let types: Vec<String> = sqlx::query_scalar(TYPES).fetch_one(&mut *tx).await?;
-    let mut sampled = sample(tx, query, &types, rows, samples).await?;
-    explained.samples = sampled.len();
-    if sampled.is_empty() {
-        sampled.push(types.iter().map(|name| stand_in(name)).collect());
+    let mut chosen = sample(tx, query, &types, rows, samples).await?;
+    explained.samples = chosen.len();
+    if chosen.is_empty() {
+        chosen.push(types.iter().map(|name| stand_in(name)).collect());
     }
-    let plan = run(tx, "FORMAT JSON", &sampled[0]).await?;
-    let mut scanned = reads_sequentially(&plan).then_some(&sampled[0]);
+    let plan = run(tx, "FORMAT JSON", &chosen[0]).await?;
+    let mut scanned = reads_sequentially(&plan).then_some(&chosen[0]);
     if !only_reads(&plan) {
         explained.by_index = by_index(tx, scanned).await?;
         return Ok(Outcome::Planned(plan));
     }
-    let mut analyzed = Vec::with_capacity(sampled.len());
-    for values in &sampled {
+    let mut analyzed = Vec::with_capacity(chosen.len());
+    for values in &chosen {
         match run(tx, "ANALYZE, BUFFERS, FORMAT JSON", values).await {
             Ok(plan) => {
                 if reads_sequentially(&plan) {
