@@ -95,6 +95,9 @@ pub struct ReconciliationPlatformSpec {
     /// How the database's schema is brought up to date.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub migrations: Option<Migrations>,
+    /// How many requests a caller may send.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate_limit: Option<RateLimit>,
     /// Projects that this platform declares, with the namespaces whose jobs may run in them. Other
     /// projects are made through the API.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -159,7 +162,8 @@ pub struct Secrets {
     pub external_secrets: Option<ExternalSecrets>,
     /// A Secret made by Sealed Secrets or by hand, with the keys `JWT_SECRET` and `DATABASE_URL`,
     /// and `S3_ACCESS_KEY_ID` and `S3_SECRET_ACCESS_KEY` where the storage is S3. It may have
-    /// `MIGRATION_DATABASE_URL` and, while the key is being replaced, `JWT_SECRET_PREVIOUS`.
+    /// `MIGRATION_DATABASE_URL`, `REDIS_URL` and, while the key is being replaced,
+    /// `JWT_SECRET_PREVIOUS`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub existing_secret: Option<ExistingSecret>,
     /// The operator makes random ones, once. Development only.
@@ -190,6 +194,10 @@ pub struct ExternalSecrets {
     /// are one role, and the audit log is protected by a trigger alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub migration_database_url: Option<RemoteKey>,
+    /// The URL of a Redis, `rediss://user:password@host:6379`, that the API pods share for their caches
+    /// and rate limits. Without it each pod counts for itself, and several pods read from the database.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redis_url: Option<RemoteKey>,
     /// The S3 access key, with the properties `access-key-id` and `secret-access-key`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub s3_credentials: Option<S3Credentials>,
@@ -328,6 +336,26 @@ pub struct S3 {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63))]
     pub region: Option<String>,
+}
+
+/// How many requests a caller may send before the answer is 429.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct RateLimit {
+    /// Requests in a minute of one person or API token; 600 when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub requests_per_minute: Option<i32>,
+    /// Logins in a minute from one address, and for one account; 10 when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub login_per_minute: Option<i32>,
+    /// Networks of the proxies in front of the API, such as the pods of an ingress: `10.0.0.0/8`. Where
+    /// a request comes from is then read from their `X-Forwarded-For`. Without them everybody behind
+    /// one proxy has one address, and shares its limits.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32), inner(regex(pattern = "^[0-9A-Fa-f.:]+/[0-9]{1,3}$"), length(max = 43)))]
+    pub trusted_proxies: Vec<String>,
 }
 
 /// How the database's schema is brought up to date.

@@ -54,6 +54,8 @@ struct Parts {
     memory: Option<Memory>,
     rights: Rights,
     replies: Replies,
+    /// When the last end of a generation that was waited for began.
+    last_end: tokio::sync::Mutex<Option<Instant>>,
     metrics: Arc<Metrics>,
 }
 
@@ -92,6 +94,7 @@ impl MultiLevelCache {
             memory,
             rights: Rights::default(),
             replies: Replies::default(),
+            last_end: tokio::sync::Mutex::default(),
             metrics,
         }))
     }

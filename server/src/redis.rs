@@ -225,7 +225,7 @@ async fn connect(
     let push = {
         let (over, inbox) = (over.clone(), inbox.clone());
         move |info| {
-            receive(info, &over, &inbox);
+            receive(&info, &over, &inbox);
             Ok::<(), redis::aio::SendError>(())
         }
     };
@@ -258,7 +258,7 @@ async fn connect(
 }
 
 /// Takes what Redis sends unasked.
-fn receive(info: PushInfo, over: &CancellationToken, inbox: &mpsc::Sender<Message>) {
+fn receive(info: &PushInfo, over: &CancellationToken, inbox: &mpsc::Sender<Message>) {
     match info.kind {
         PushKind::Disconnection => over.cancel(),
         PushKind::Message => {

@@ -47,6 +47,7 @@ impl Stage {
         for url in [redis.url(), relay.url()] {
             let mut changes = changes.to_vec();
             changes.push(("REDIS_URL", &url));
+            changes.push(("DATABASE_MAX_CONNECTIONS", "20"));
             replicas.push(Replica::start(&db, &directory, &changes).await);
         }
         for replica in &replicas {
@@ -72,7 +73,8 @@ impl Stage {
         let running = self.load.start();
         running.goes_on_for(seconds() / 3).await;
         breaks(&mut self).await;
-        running.goes_on_for(seconds() / 3).await;
+        // Where a process stands still, so may all readers, until it goes on.
+        tokio::time::sleep(seconds() / 3).await;
         mends(&mut self).await;
         running.goes_on_for(seconds() / 3).await;
         let mut report = running.end().await;

@@ -5,6 +5,7 @@ mod database;
 mod migration;
 mod secrets;
 
+use crds::platform::RateLimit;
 use serde_json::{Map, Value, json};
 
 use crate::platform::manifest::Manifest;
@@ -171,7 +172,24 @@ fn server_env(platform: &ValidatedPlatform, process: Process) -> Vec<Value> {
         from_secret(&secret, "JWT_SECRET", !required),
         from_secret(&secret, "JWT_SECRET_PREVIOUS", true),
         from_secret(&secret, "DATABASE_URL", !required),
+        from_secret(&secret, "REDIS_URL", true),
     ];
+    let RateLimit {
+        requests_per_minute,
+        login_per_minute,
+        trusted_proxies,
+    } = &platform.rate_limit;
+    for (name, value) in [
+        ("REQUESTS_PER_MINUTE", requests_per_minute),
+        ("LOGINS_PER_MINUTE", login_per_minute),
+    ] {
+        if let Some(value) = value {
+            env.push(plain(name, &value.to_string()));
+        }
+    }
+    if !trusted_proxies.is_empty() {
+        env.push(plain("TRUSTED_PROXIES", &trusted_proxies.join(",")));
+    }
     if process == Process::Migration {
         env.push(from_secret(&secret, "MIGRATION_DATABASE_URL", true));
     }

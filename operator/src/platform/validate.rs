@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crds::platform::{Environment, PullPolicy, ReconciliationPlatform, RemoteKey, S3, StoreKind};
+use crds::platform::{
+    Environment, PullPolicy, RateLimit, ReconciliationPlatform, RemoteKey, S3, StoreKind,
+};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::{Resource, ResourceExt};
 use serde_json::Value;
@@ -40,6 +42,8 @@ pub struct ValidatedPlatform {
     pub storage: Storage,
     /// The longest wait of a migration for a lock.
     pub lock_timeout: String,
+    /// How many requests a caller may send.
+    pub rate_limit: RateLimit,
     /// How often a failing migration is tried again.
     pub backoff_limit: i32,
     /// Declared projects and their namespaces, in a stable order.
@@ -163,6 +167,7 @@ pub fn validate(
         image: image(platform, config),
         replicas: spec.replicas.unwrap_or(1),
         storage: storage(platform)?,
+        rate_limit: spec.rate_limit.clone().unwrap_or_default(),
         lock_timeout: migrations.lock_timeout.unwrap_or_else(|| "5s".into()),
         backoff_limit: migrations.backoff_limit.unwrap_or(3),
         projects: spec
@@ -249,6 +254,7 @@ fn secrets(
             let optional = [
                 ("JWT_SECRET_PREVIOUS", &external.jwt_secret_previous),
                 ("MIGRATION_DATABASE_URL", &external.migration_database_url),
+                ("REDIS_URL", &external.redis_url),
             ];
             entries.extend(
                 optional

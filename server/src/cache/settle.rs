@@ -147,7 +147,22 @@ impl MultiLevelCache {
 
     /// Ends the generation and waits until nobody has a right to it or to one before. That takes
     /// the time between two renewals where everybody is well, and a term where somebody is not.
+    ///
+    /// Many changes at once end one generation together: an end that began after a change was
+    /// committed is its end as well.
     async fn end_generation(&self) -> Result<(), sqlx::Error> {
+        let asked = Instant::now();
+        let mut last = self.0.last_end.lock().await;
+        if last.is_some_and(|begun| begun > asked) {
+            return Ok(());
+        }
+        let begun = Instant::now();
+        self.end_generation_alone().await?;
+        *last = Some(begun);
+        Ok(())
+    }
+
+    async fn end_generation_alone(&self) -> Result<(), sqlx::Error> {
         let parts = &self.0;
         let generation = db::cache::end_generation(&parts.db).await?;
         let ended = Instant::now();

@@ -322,7 +322,9 @@ mod tests {
                 ("state", "="),
                 ("attempt", ">="),
                 ("name", "="),
-                ("id", "=")
+                ("id", "="),
+                // A row is narrowed by its first column.
+                ("at", "<"),
             ]
         );
     }

@@ -12,6 +12,8 @@ use super::load::{Inner, PROJECTS};
 use super::record::{Kind, Record};
 use super::support::PASSWORD;
 
+/// A process that stands still holds a reader up for so long.
+const READ: Duration = Duration::from_secs(2);
 /// The pause of writers, so that most requests are reads.
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -53,7 +55,11 @@ impl Actor {
     ) -> Option<Answered> {
         let url = format!("{}{path}", self.load.replicas[replica]);
         let request = self.load.client.request(method.parse().unwrap(), url);
-        let request = body(request).bearer_auth(token);
+        let mut request = body(request).bearer_auth(token);
+        if method == "GET" {
+            // Of a write it must be known what became of it.
+            request = request.timeout(READ);
+        }
         let asked = Instant::now();
         let response = request.send().await.ok()?;
         let status = response.status();

@@ -15,7 +15,7 @@ use super::actor::Actor;
 use super::record::{Kind, Record, Version, stale};
 use super::support::{Server, processes};
 
-pub const PROJECTS: usize = 6;
+pub const PROJECTS: usize = 4;
 const READERS: usize = 8;
 /// However slow the machine is, a third of a case has so many reads.
 const LEAST_READS: u64 = 100;
