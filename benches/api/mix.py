@@ -79,6 +79,17 @@ class Zipf:
         return items[min(int(math.exp(self.generator.random() * math.log(len(items) + 1))), len(items)) - 1]
 
 
+def may(world: World, user: int, route: str) -> list[str]:
+    """The projects in which a user may do this."""
+    of = world.projects[user]
+    if route.startswith("PATCH"):
+        return [project for project, role in of if role == "owner"]
+    if "{group}" in route:
+        return [project for project, role in of
+                if role != "viewer" and any(reviewed for _, reviewed in world.runs[project])]
+    return [project for project, _ in of]
+
+
 def targets(world: World, url: str, count: int, seed: int) -> list[dict]:
     """Requests in the form of the load generator, drawn with a seed."""
     generator = random.Random(seed)
@@ -88,18 +99,16 @@ def targets(world: World, url: str, count: int, seed: int) -> list[dict]:
     drawn = []
     while len(drawn) < count:
         route = generator.choices(names, weights)[0]
-        user = zipf.pick(callers)
-        project, role = zipf.pick(world.projects[user])
-        run, reviewed = zipf.pick(world.runs[project])
-        # Who may not, does not: refusals would be no errors of the server and none of the mix.
-        if route == "PATCH /projects/{project}" and role != "owner":
-            owned = [it for it, its in world.projects[user] if its == "owner"]
-            if not owned:
-                continue
-            project = zipf.pick(owned)
-        if "{group}" in route:
-            if role == "viewer" or not reviewed:
-                continue
+        # Who may not, does not: refusals would be no errors of the server and none of the mix. So
+        # callers are drawn until one may, and the share of the route stays what it is.
+        while True:
+            user = zipf.pick(callers)
+            allowed = may(world, user, route)
+            if allowed:
+                break
+        project = zipf.pick(allowed)
+        runs = [run for run, reviewed in world.runs[project] if reviewed or "{group}" not in route]
+        run = zipf.pick(runs)
         method, path = route.split(" ")
         path = path.replace("{project}", project).replace("{id}", run).replace("{group}", "group-1")
         target = {"method": method, "url": f"{url}/api/v2{path}",
