@@ -354,7 +354,10 @@ pub struct RateLimit {
     /// a request comes from is then read from their `X-Forwarded-For`. Without them everybody behind
     /// one proxy has one address, and shares its limits.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 32), inner(regex(pattern = "^[0-9A-Fa-f.:]+/[0-9]{1,3}$"), length(max = 43)))]
+    #[schemars(
+        length(max = 32),
+        inner(regex(pattern = "^[0-9A-Fa-f.:]+/[0-9]{1,3}$"), length(max = 43))
+    )]
     pub trusted_proxies: Vec<String>,
 }
 
