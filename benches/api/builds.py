@@ -11,7 +11,10 @@ from .postgres import Postgres
 from .server import Server
 
 INDEX, VERSION = "runs_of_job", 22
-CLIENTS, RATE, SLICE = 8, 300, 5
+CLIENTS, RATE = 8, 300
+# Seconds: until connections know their statements, of writes alone, and after the build, for the log
+# of what was written meanwhile to reach its file.
+WARM_UP, ALONE, AFTER = 5, 20, 5
 
 # As the table was before the migration; rows as short as they can be make the build no longer.
 PREPARE = """
@@ -57,21 +60,40 @@ def latencies(log: str) -> list[tuple[float, float]]:
     return found
 
 
-def write_for(postgres: Postgres, folder: Path, script: Path) -> list[tuple[float, float]]:
-    """Writes for some seconds at a steady rate."""
-    logs = folder / "pgbench"
-    logs.mkdir(exist_ok=True)
-    logs.chmod(0o777)
-    said = postgres.run("pgbench", "-n", "-M", "prepared", "-c", str(CLIENTS), "-j", "1",
-                        "-R", str(RATE), "-T", str(SLICE), "-l", f"--log-prefix={logs / 'log'}",
-                        "-h", "127.0.0.1", "-p", str(postgres.port), "-U", "api", "-f", str(script), "bench")
-    if "number of failed transactions: 0" not in said:
-        raise SystemExit(f"writes failed: {said}")
-    found = []
-    for path in logs.iterdir():
-        found += latencies(path.read_text())
-        path.unlink()
-    return found
+class Writers:
+    """Writes at a steady rate until it is left."""
+
+    def __init__(self, postgres: Postgres, folder: Path, rows: int):
+        self.logs = folder / "pgbench"
+        self.logs.mkdir()
+        self.logs.chmod(0o777)
+        script = folder / "writes.sql"
+        script.write_text(WRITES.format(rows=rows))
+        script.chmod(0o644)
+        self.process = subprocess.Popen(
+            [str(postgres.bin / "pgbench"), "-n", "-M", "prepared", "-c", str(CLIENTS), "-j", "1",
+             "-R", str(RATE), "-T", "3600", "-l", f"--log-prefix={self.logs / 'log'}",
+             "-h", "127.0.0.1", "-p", str(postgres.port), "-U", "api", "-f", str(script), "bench"],
+            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=folder, **postgres.identity())
+
+    def __enter__(self) -> Writers:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    def found(self) -> list[tuple[float, float]]:
+        """What was written so far. Writers that gave up are an error."""
+        self.process.terminate()
+        _, said = self.process.communicate()
+        if "error" in said or "aborted" in said:
+            raise SystemExit(f"writes failed: {said[-2000:]}")
+        found = []
+        for path in self.logs.iterdir():
+            # The last line may be half a line.
+            found += latencies(path.read_text().rpartition("\n")[0])
+        return found
 
 
 def figures(found: list[tuple[float, float]]) -> dict:
@@ -83,28 +105,19 @@ def figures(found: list[tuple[float, float]]) -> dict:
 
 def measure(postgres: Postgres, server: Server, folder: Path, rows: int) -> dict:
     """Writes without a build, and with it."""
-    script = folder / "writes.sql"
-    script.write_text(WRITES.format(rows=rows))
-    script.chmod(0o644)
-    before = []
-    for _ in range(4):
-        before += write_for(postgres, folder, script)
-    began = time.time()
-    build = subprocess.Popen([server.binary, "migrate"], env=server.env, stdout=subprocess.PIPE,
-                             stderr=subprocess.PIPE, text=True)
-    during = []
-    while build.poll() is None:
-        during += write_for(postgres, folder, script)
-    _, error = build.communicate()
-    if build.returncode:
-        raise SystemExit(f"migrate failed: {error}")
-    # pgbench went on for a moment after the end of the build.
+    with Writers(postgres, folder, rows) as writers:
+        time.sleep(WARM_UP + ALONE)
+        began = time.time()
+        server.command("migrate")
+        time.sleep(AFTER)
+        found = writers.found()
     ended = build_end(postgres)
-    during = [it for it in during if began <= it[0] <= ended]
     valid = postgres.psql(f"SELECT indisvalid FROM pg_index WHERE indexrelid = '{INDEX}'::regclass").strip()
     if valid != "t":
         raise SystemExit(f"{INDEX} is not valid after migrate")
-    return {"rows": rows, "seconds": ended - began, "before": figures(before), "during": figures(during)}
+    return {"rows": rows, "seconds": ended - began,
+            "before": figures([it for it in found if began - ALONE <= it[0] < began]),
+            "during": figures([it for it in found if began <= it[0] <= ended])}
 
 
 def build_end(postgres: Postgres) -> float:
