@@ -94,7 +94,7 @@ pub struct Replica {
 }
 
 impl Replica {
-    /// Starts one and returns once it is ready. Its log goes nowhere, unless SERVER_LOG names a file.
+    /// Starts one and returns once it is ready. Its log goes nowhere, unless `SERVER_LOG` names a file.
     pub async fn start(db: &PgPool, directory: &TempDir, changes: &[(&str, &str)]) -> Self {
         let log = std::env::var("SERVER_LOG").unwrap_or_else(|_| "/dev/null".into());
         Self::start_with_log(db, directory, changes, log.as_ref()).await
