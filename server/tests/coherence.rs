@@ -47,7 +47,7 @@ impl Stage {
         for url in [redis.url(), relay.url()] {
             let mut changes = changes.to_vec();
             changes.push(("REDIS_URL", &url));
-            changes.push(("DATABASE_MAX_CONNECTIONS", "20"));
+            changes.push(("DATABASE_MAX_CONNECTIONS", "40"));
             replicas.push(Replica::start(&db, &directory, &changes).await);
         }
         for replica in &replicas {
@@ -116,7 +116,8 @@ async fn no_read_is_stale_when_one_process_stands_still_for_a_while(db: PgPool) 
     let stage = Stage::set(db, &[]).await;
     let pause = async |stage: &mut Stage| stage.replicas[1].signal("STOP");
     let go_on = async |stage: &mut Stage| stage.replicas[1].signal("CONT");
-    stage.run(pause, go_on).await.assert_good();
+    // What was asked of it meanwhile may be answered too late, and it may have held locks.
+    stage.run(pause, go_on).await.assert_fresh();
 }
 
 /// What shows that the cases above can fail.

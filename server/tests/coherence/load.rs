@@ -76,8 +76,12 @@ impl fmt::Display for Report {
 
 impl Report {
     pub fn assert_good(&self) {
-        assert!(self.stale.is_empty(), "{self}: {:?}", self.stale.first());
+        self.assert_fresh();
         assert_eq!(self.errors, 0, "{self}");
+    }
+
+    pub fn assert_fresh(&self) {
+        assert!(self.stale.is_empty(), "{self}: {:?}", self.stale.first());
         assert!(self.writes > 0, "{self}");
         assert!(self.hits.iter().all(|hits| *hits > 0.0), "{self}");
     }
