@@ -188,7 +188,7 @@ mod tests {
 
     #[test]
     fn a_very_long_chain_ends() {
-        let line = ["10.1.1.1"; 5000].join(", ");
+        let line = vec!["10.1.1.1"; 5000].join(", ");
         let found = client(AddressHeader::XForwardedFor, "10.0.0.1", &[&line]);
         assert_eq!(found, "10.1.1.1");
     }

@@ -27,7 +27,7 @@ pub struct Actor {
 struct Answered {
     replica: usize,
     asked: Instant,
-    answered: Instant,
+    at: Instant,
     status: StatusCode,
     body: Value,
 }
@@ -64,7 +64,7 @@ impl Actor {
         let response = request.send().await.ok()?;
         let status = response.status();
         let text = response.bytes().await.ok()?;
-        let answered = Instant::now();
+        let at = Instant::now();
         if status.is_server_error() {
             self.load.errors.fetch_add(1, Ordering::Relaxed);
             println!(
@@ -76,7 +76,7 @@ impl Actor {
         Some(Answered {
             replica,
             asked,
-            answered,
+            at,
             status,
             body: serde_json::from_slice(&text).unwrap_or(Value::Null),
         })
@@ -90,7 +90,7 @@ impl Actor {
             subject,
             replica: answered.replica,
             asked: answered.asked,
-            answered: answered.answered,
+            answered: answered.at,
             kind,
         };
         self.records.send(record).unwrap();
@@ -215,7 +215,7 @@ impl Actor {
             let number = turn % PROJECTS;
             let project = &self.load.projects[number];
             // By slug and by id, which are cached apart.
-            let path = if turn / PROJECTS % 2 == 0 {
+            let path = if (turn / PROJECTS).is_multiple_of(2) {
                 format!("/api/v2/projects/{}", project.id)
             } else {
                 format!("/api/v2/projects/project-{number}")
