@@ -64,7 +64,7 @@ impl Actor {
         let response = request.send().await.ok()?;
         let status = response.status();
         let text = response.bytes().await.ok()?;
-        let answered = Instant::now();
+        let at = Instant::now();
         if status.is_server_error() {
             self.load.errors.fetch_add(1, Ordering::Relaxed);
             println!(
@@ -76,7 +76,7 @@ impl Actor {
         Some(Answered {
             replica,
             asked,
-            at: answered,
+            at,
             status,
             body: serde_json::from_slice(&text).unwrap_or(Value::Null),
         })

@@ -81,7 +81,9 @@ impl Report {
     }
 
     pub fn assert_fresh(&self) {
-        assert!(self.stale.is_empty(), "{self}: {:?}", self.stale.first());
+        let first = self.stale.first();
+        let first = first.map(|(record, least)| format!("{record} and not {least}"));
+        assert!(first.is_none(), "{self}, such as {first:?}");
         assert!(self.writes > 0, "{self}");
         assert!(self.hits.iter().all(|hits| *hits > 0.0), "{self}");
     }

@@ -1,6 +1,7 @@
 //! Everything that was asked and answered, and the judgement of it.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Instant;
 
 /// A value that only grows: the subject's writer has written 1, 2, 3 and so on.
@@ -10,7 +11,6 @@ pub type Version = u64;
 #[derive(Clone, Debug)]
 pub struct Record {
     pub subject: String,
-    #[expect(dead_code, reason = "it is told of a stale read")]
     pub replica: usize,
     pub asked: Instant,
     pub answered: Instant,
@@ -24,6 +24,16 @@ pub enum Kind {
     /// A read, and the version that it found; where it cannot tell one from an earlier one, the
     /// latest that it may be.
     Read(Version),
+}
+
+impl fmt::Display for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} at process {}: {:?}",
+            self.subject, self.replica, self.kind
+        )
+    }
 }
 
 /// Reads that began after a write was acknowledged and found less.
