@@ -71,7 +71,7 @@ FROM generate_series(1, :runs) n,
         now() - (:runs - n + 1) * interval '10 seconds' AS at,
         '{"rows": 10000, "matched": 9800, "differing": 50, "review": 50, "unmatched": 80, "duplicate": 10, "rejected": 10}'::jsonb AS side) s;
 
--- Ten for a run on average: eight for most, 2,000 for one in a thousand. One run in ten has reviews.
+-- Ten for a run on average: eight for most, 2,200 for one in a thousand. One run in ten has reviews.
 INSERT INTO run_exceptions (run_id, number, outcome, side, left_key, right_key, group_id, pass, score, reason)
 SELECT pg_temp.id('run' || n), k,
     CASE WHEN review THEN 'review' WHEN k % 8 = 3 THEN 'differing' ELSE 'unmatched' END,
@@ -79,7 +79,7 @@ SELECT pg_temp.id('run' || n), k,
     'L-' || n || '-' || k, 'R-' || n || '-' || k, CASE WHEN review OR k % 8 = 3 THEN 'group-' || k END,
     CASE WHEN review OR k % 8 = 3 THEN 'fuzzy' END, CASE WHEN review OR k % 8 = 3 THEN 0.8 END,
     'no counterpart within the bounds of the pass'
-FROM generate_series(1, :runs) n, generate_series(1, CASE WHEN n % 1000 = 7 THEN 2000 ELSE 8 END) k,
+FROM generate_series(1, :runs) n, generate_series(1, CASE WHEN n % 1000 = 7 THEN 2200 ELSE 8 END) k,
     LATERAL (SELECT n % 10 = 1 AND k <= 2 AS review) s
 WHERE n % 50 <> 0;
 
